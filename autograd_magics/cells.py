@@ -1,0 +1,212 @@
+"""The cells of this session, and the one change made to a cell that is to be recorded.
+
+`rewrite(lines)` replaces a leading `%%autograd ARGS` line by a call on the same line, so that IPython itself runs
+the body.  `Cells` remembers which code file name belongs to which cell, so that findings can name earlier cells.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+_HEAD = re.compile(r"%%autograd(?!\S)")  # not "%%autograd?", which asks for help, nor "%%autograd2"
+_INDENT = re.compile(r"[ \t]+")
+_START = "get_ipython().magics_manager.registry['AutogradMagics'].start({line!r})"
+_MAGIC = re.compile(r"%%(?!\w+\?)")
+
+CODE_NAMES = {"time": "<timed exec>", "timeit": "<magic-timeit>"}
+"""What IPython's magics that compile their body themselves call that code."""
+
+
+def rewrite(lines: list[str]) -> list[str]:
+    """An input transformer: `[%%autograd ARGS, body...]` becomes `[start(ARGS), body...]`; lines keep their numbers."""
+    if not lines or not _HEAD.match(lines[0]):
+        return lines
+    body = _dedent(lines[1:])
+    first = next((i for i, line in enumerate(body) if not line.isspace()), None)
+    if first is None:
+        return lines  # IPython then calls the cell magic itself, which says that the cell is empty
+    start = _START.format(line=lines[0][len("%%autograd") :].strip())
+    if _MAGIC.match(body[first]):
+        name, _, rest = body[first][2:].rstrip().partition(" ")
+        return [f"{start}; get_ipython().run_cell_magic({name!r}, {rest!r}, {''.join(body[first + 1 :])!r})\n"]
+    return [start + "\n", *body]
+
+
+# Without this the terminal takes a cell that begins with `%%autograd` for complete after its first line.
+rewrite.has_side_effects = True  # type: ignore[attr-defined]
+
+
+def _dedent(body: list[str]) -> list[str]:
+    """An indented body as IPython dedents a cell: by the indent of its first line that is not blank."""
+    first = next((line for line in body if not line.isspace()), "")
+    indent = _INDENT.match(first)
+    return [line.removeprefix(indent[0]) for line in body] if indent else body
+
+
+def code_text(raw: str, line: int = 1) -> str:
+    """The part of a raw cell that was compiled, where its `%%autograd` line is line number `line` of the code."""
+    lines = raw.splitlines(keepends=True)
+    head = next((i for i, text in enumerate(lines) if _HEAD.match(text.lstrip())), None)
+    if head is None:
+        return "".join(lines[next((i for i, text in enumerate(lines) if not text.isspace()), 0) :])
+    code = [*lines[: head + 1], *_dedent(lines[head + 1 :])]
+    return "".join(code[max(0, head + 1 - line) :])
+
+
+def inner_code(raw: str) -> tuple[str, str] | None:
+    """Name and text of the code that a `%%time` or `%%timeit` directly below `%%autograd` compiles, if it is there."""
+    lines = code_text(raw).splitlines(keepends=True)
+    for i, line in enumerate(lines[1:], 1):
+        if not line.isspace():
+            name = CODE_NAMES.get(line[2:].split(" ")[0].strip()) if _MAGIC.match(line) else None
+            return (name, "".join(lines[i + 1 :])) if name else None
+    return None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that ran, or runs."""
+
+    filename: str
+    number: int | None
+    """Execution count, None where the cell was not given one (run by code)."""
+    text: str
+
+
+class Cells:
+    """The last cells that ran, by the file name of their code."""
+
+    def __init__(self, limit: int = 500) -> None:
+        self._limit = limit
+        self._by_name: dict[str, Cell] = {}
+
+    def remember(self, cell: Cell) -> None:
+        """Add a cell, or give it its newest number; the oldest is forgotten beyond the limit."""
+        self._by_name.pop(cell.filename, None)
+        self._by_name[cell.filename] = cell
+        while len(self._by_name) > self._limit:
+            del self._by_name[next(iter(self._by_name))]
+
+    def clear(self) -> None:
+        """Forget all cells."""
+        self._by_name.clear()
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(tuple(self._by_name.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+class Book(Protocol):
+    """Where a recorder looks up which cell some code is."""
+
+    main: str | None
+
+    def add_cell(self, filename: str, number: int | None, text: str) -> None: ...
+
+
+known = Cells()
+"""The cells of this process, kept by the IPython extension while it is loaded."""
+
+
+@dataclass(eq=False)
+class Run:
+    """A cell that is running."""
+
+    info: Any
+    """IPython's ExecutionInfo, which `post_run_cell` gives back."""
+    cell: Cell
+    count: int
+    """The shell's counter when it began."""
+    thread: int
+
+    @property
+    def key(self) -> str:
+        """Says which cell of the notebook this is: its id, or its text where the front end sends no id."""
+        return str(getattr(self.info, "cell_id", None) or self.info.raw_cell)
+
+
+class Running:
+    """The cells that are running now, the innermost last, told from IPython's events."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._runs: list[Run] = []
+        self._shift = 0
+        self._count_at_load = shell.execution_count
+
+    def __contains__(self, run: object) -> bool:
+        return run in self._runs
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def innermost(self) -> Run | None:
+        """The cell that this thread is in."""
+        mine = [run for run in self._runs if run.thread == threading.get_ident()]
+        return mine[-1] if mine else None
+
+    def enter(self, info: Any) -> None:
+        """A cell begins."""
+        count = self._shell.execution_count
+        number = count - self._shift
+        cell = Cell(self._code_name(info, number), number if info.store_history else None, code_text(info.raw_cell))
+        self._runs.append(Run(info, cell, count, threading.get_ident()))
+        known.remember(cell)
+
+    def leave(self, result: Any) -> None:
+        """A cell ended (`result` is None when it was cancelled): forget it, and cells in it whose end was not told.
+
+        Events do not come in pairs (an empty cell only ends), so cells are told apart by identity.
+        """
+        info = getattr(result, "info", None)
+        run = next((run for run in self._runs if run.info is info), None)
+        top = self.innermost()
+        # IPython makes a new info for a cell that an interrupt threw out of its runner.
+        if run is None and top and (info is None or info.raw_cell == top.info.raw_cell):
+            run = top
+        self._learn_number(run, result)
+        if run is not None:
+            at = self._runs.index(run)
+            self._runs[at:] = [other for other in self._runs[at:] if other.thread != run.thread]
+
+    def clear(self) -> None:
+        """Forget all running cells."""
+        self._runs.clear()
+
+    def _code_name(self, info: Any, number: int) -> str:
+        """The file name under which IPython compiles a cell."""
+        transformed = getattr(info, "transformed_cell", None)  # since IPython 9
+        if transformed is None:
+            transformed = self._shell.transform_cell(info.raw_cell)
+        return str(self._shell.compile.get_code_name(info.raw_cell, transformed, number))
+
+    def _learn_number(self, run: Run | None, result: Any) -> None:
+        """IPython counts a cell before it runs, or (older than 9.10) after: learn which, and set this number right."""
+        number = getattr(result, "execution_count", None)
+        if number is None or not result.info.store_history:
+            return
+        self._shift = (run.count if run else self._count_at_load) - number
+        if run and number != run.cell.number:
+            run.cell = replace(run.cell, number=number)
+            known.remember(run.cell)
+
+
+def add_running(book: Book, run: Run, at: tuple[str, int] | None) -> None:
+    """Make the running cell the main source of a book.
+
+    `at` is the code file name and the line where its code asked for the recording: below a `%%time` that is not the
+    code of the cell itself.  Where `%%time` stands below `%%autograd`, the main source is the code that it compiles.
+    """
+    raw = run.info.raw_cell
+    book.main, line = at or (run.cell.filename, 1)
+    book.add_cell(book.main, run.cell.number, code_text(raw, line))
+    inner = inner_code(raw) if book.main == run.cell.filename else None
+    if inner:
+        book.main = inner[0]
+        book.add_cell(inner[0], run.cell.number, inner[1])

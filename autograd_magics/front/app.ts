@@ -1,0 +1,34 @@
+/** The HTML output: finds every payload of the page that is not drawn yet, and draws it in the place of its static part. */
+import { h } from "./dom";
+import { followLink } from "./link";
+import { mount } from "./mount";
+import css from "./style.css";
+
+async function unpack(blob: string): Promise<unknown> {
+  const bytes = Uint8Array.from(atob(blob.trim()), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).json();
+}
+
+/** The static part is hidden only when the view is there: whatever fails, something can be read. */
+async function open(root: HTMLElement): Promise<void> {
+  root.dataset.ready = "loading";
+  const place = h("div", null);
+  try {
+    const data = await unpack(root.querySelector(":scope > .agm-data")?.textContent ?? "");
+    root.append(place);
+    const mounted = mount(place, data, css);
+    followLink(root.dataset.agm ?? "", mounted);
+    root.querySelectorAll<HTMLElement>(":scope > .agm-static").forEach((part) => {
+      part.hidden = true;
+      part.style.display = "none";
+    });
+    root.dataset.ready = "1";
+  } catch (error) {
+    place.remove();
+    root.dataset.ready = "failed";
+    console.error("autograd_magics: the interactive view could not be drawn;", error);
+  }
+}
+
+for (const root of document.querySelectorAll<HTMLElement>(".agm:not([data-ready])")) void open(root);

@@ -1,0 +1,35 @@
+/** How boxes and wires look because of what is selected, looked for, or under the keyboard. */
+import { markOf, type Context } from "../context";
+import { itemOf } from "../payload";
+import { findBoxes, type Index } from "../picture";
+import type { Decorate } from "./scene";
+
+export function decoration(context: Context, index: Index): Decorate {
+  const { selection, query, cursor } = context.state;
+  const mark = markOf(context);
+  const stop = cursor.value;
+  const looking = query.value.trim() !== "";
+  const found = new Set(findBoxes(index.picture, query.value).map((box) => box.id));
+  const near = nearBy(index, selection.value);
+  return (id, element) => {
+    const box = element.hasAttribute("data-box");
+    const marked = box ? mark(itemOf(id)) : "";
+    element.classList.toggle("selected", marked === "selected");
+    element.classList.toggle("related", marked === "related");
+    element.classList.toggle("near", near.has(id));
+    element.classList.toggle("found", found.has(id));
+    element.classList.toggle("missed", looking && !found.has(id));
+    if (!box) return;
+    element.setAttribute("tabindex", id === stop ? "0" : "-1");
+    element.setAttribute("aria-pressed", String(marked === "selected"));
+  };
+}
+
+/** The wires at the boxes of an item, and the boxes at their other ends. */
+function nearBy(index: Index, item: string): Set<string> {
+  const near = new Set<string>();
+  for (const box of index.ofItem.get(item) ?? []) {
+    index.wires.get(box.id)?.forEach((wire) => near.add(wire.id).add(wire.from).add(wire.to));
+  }
+  return near;
+}

@@ -1,0 +1,41 @@
+/** The ledger of each leaf's `.grad`: what stood there, what was added, what stands there now. */
+import type { Context } from "../context";
+import { h, rich } from "../dom";
+import type { Ledger, LedgerRow } from "../payload";
+import { severitySign } from "./icons";
+import { appendRows, goTo, nothing } from "./parts";
+
+export function drawGradients(context: Context): HTMLElement {
+  const { t, payload } = context;
+  if (payload.gradients.length === 0) return nothing(t("ui.no_gradients"));
+  return h("div", { class: "ledgers" }, ...payload.gradients.map((ledger) => drawLedger(context, ledger)));
+}
+
+function drawLedger(context: Context, ledger: Ledger): HTMLElement {
+  const { t } = context;
+  const name = h("span", { class: "name" }, ledger.name);
+  const now = h("span", { class: "now" }, h("span", { class: "dim" }, t("ui.grad_now")), " ", h("code", null, ledger.now));
+  const head = h("h4", { "data-item": ledger.id }, goTo(ledger.id, name), h("span", { class: "dim" }, ledger.shape), now);
+  if (ledger.rows.length === 0) return h("section", null, head, nothing(t("ui.no_changes")));
+  const columns = ["ui.line", "ui.what", "ui.before", "ui.added", "ui.after"];
+  const body = h("tbody", null);
+  appendRows(context, body, ledger.rows, (row) => drawRow(context, row));
+  const heads = columns.map((key) => h("th", { scope: "col" }, t(key)));
+  return h("section", null, head, h("table", null, h("thead", null, h("tr", null, ...heads)), body));
+}
+
+function drawRow({ payload, t }: Context, row: LedgerRow): HTMLElement {
+  const finding = payload.findings.find((one) => one.id === row.finding);
+  const alarm = finding && h("button", { type: "button", class: "link sign-link", "data-go": finding.id }, severitySign(finding.severity));
+  if (alarm) alarm.setAttribute("aria-label", t("ui.finding_of", { code: finding.code }));
+  const also = [row.link, row.by].filter(Boolean).join(" ");
+  return h(
+    "tr",
+    { class: `change ${row.kind}`, "data-also": also },
+    h("td", { class: "where" }, goTo(row.link, row.line)),
+    h("td", null, alarm, ...rich(row.what)),
+    h("td", { class: "m" }, row.before),
+    h("td", { class: "m added" }, row.added),
+    h("td", { class: "m after" }, row.after),
+  );
+}

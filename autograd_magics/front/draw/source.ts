@@ -1,0 +1,93 @@
+/** The code, with what each line made and kept beside it. */
+import type { Context } from "../context";
+import { h, type Child } from "../dom";
+import { step } from "../keyboard";
+import type { Item, Source, SourceLine } from "../payload";
+import { severitySign, worst } from "./icons";
+import { nothing } from "./parts";
+
+type Mark = SourceLine["marks"][number];
+
+export function drawSource(context: Context): HTMLElement {
+  const { t, payload } = context;
+  if (payload.source.length === 0) return nothing(t("ui.no_source"));
+  return h("div", { class: "sources" }, ...payload.source.map((source) => drawOne(context, source)));
+}
+
+function drawOne(context: Context, source: Source): HTMLElement {
+  const lines = drawLines(context, source.lines);
+  return h("section", null, h("h4", { class: source.main ? "" : "dim" }, source.label), lines);
+}
+
+/** One tab stop for all lines; arrow keys go from line to line and from mark to mark. */
+export function drawLines(context: Context, lines: (SourceLine | null)[]): HTMLElement {
+  const rows = lines.map((line) => (line === null ? h("div", { class: "gap" }, "⋯") : drawLine(context, line)));
+  const block = h("div", { class: "lines", role: "group", "aria-label": context.t("ui.source") }, ...rows);
+  const stops = [...block.querySelectorAll<HTMLElement>("[data-stop]")];
+  const enter = (at: number): void => stops.forEach((stop, i) => stop.setAttribute("tabindex", i === at ? "0" : "-1"));
+  block.addEventListener("keydown", (event) => {
+    const here = stops.indexOf(event.target as HTMLElement);
+    const next = here < 0 ? -1 : step(here, stops.length, event.key);
+    if (event.key === "Enter" || event.key === " ") (event.target as HTMLElement).click();
+    else if (next < 0) return;
+    else {
+      enter(next);
+      stops[next]?.focus();
+    }
+    event.preventDefault();
+  });
+  enter(0);
+  return block;
+}
+
+function drawLine(context: Context, line: SourceLine): HTMLElement {
+  const { t } = context;
+  const made = shortNames(line.made);
+  const gutter = [made, line.saved].filter(Boolean).join(" · ");
+  const number = { class: "n", "data-stop": true, role: "button", "aria-label": t("ui.line_n", { n: line.n }) };
+  return h(
+    "div",
+    { class: "line", "data-item": line.id },
+    h("span", number, signOf(context, line.findings), String(line.n)),
+    h("span", { class: "gutter", title: [line.made, line.saved].filter(Boolean).join(" · ") }, gutter),
+    h("div", { class: "code" }, h("code", null, ...marked(line.text, line.marks)), line.grad !== "" && gradNote(line.grad)),
+  );
+}
+
+function gradNote(words: string): HTMLElement {
+  return h("span", { class: "grad" }, words);
+}
+
+function signOf({ payload }: Context, ids: Item[]): Child {
+  const findings = payload.findings.filter((finding) => ids.includes(finding.id));
+  return findings.length > 0 && severitySign(worst(findings.map((finding) => finding.severity)), 11);
+}
+
+/** `PowBackward0` as `PowB`: the gutter is narrow, and the full name is in its title. */
+function shortNames(names: string): string {
+  return names.replace(/Backward\d*/g, "B");
+}
+
+/** The text with its marks as elements, one within the other where they nest. */
+export function marked(text: string, marks: Mark[]): (Node | string)[] {
+  const characters = [...text];
+  const sorted = [...marks].sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+  return span(characters, 0, characters.length, sorted);
+}
+
+/** The characters from `start` to `end`; takes from `marks`, sorted, those that begin in there. */
+function span(characters: string[], start: number, end: number, marks: Mark[]): (Node | string)[] {
+  const pieces: (Node | string)[] = [];
+  let at = start;
+  for (let mark = marks[0]; mark && mark[0] < end; mark = marks[0]) {
+    marks.shift();
+    const [first, last, item] = [Math.max(mark[0], at), Math.min(mark[1], end), mark[2]];
+    if (first >= last) continue;
+    pieces.push(characters.slice(at, first).join(""));
+    const inner = span(characters, first, last, marks);
+    pieces.push(h("span", { class: "mark", "data-item": item, "data-stop": true, role: "button" }, ...inner));
+    at = last;
+  }
+  pieces.push(characters.slice(at, end).join(""));
+  return pieces.filter((piece) => piece !== "");
+}

@@ -1,0 +1,137 @@
+/** Puts the view of one payload into an element of the page. */
+import type { Context } from "./context";
+import { h } from "./dom";
+import { drawGraph, type Graph } from "./draw/graph";
+import { drawHeader, ZOOM, type Header } from "./draw/header";
+import { drawSide, tells } from "./draw/side";
+import { relations } from "./links";
+import { checkPayload, type Item, type Theme } from "./payload";
+import { batch, effect, untracked } from "./signals";
+import { newState, setMode, TABS, type State } from "./state";
+import { translator } from "./text";
+import { followTheme } from "./theme";
+
+export interface Mounted {
+  state: State;
+  /** Light or dark from now on; `auto` follows the page. */
+  setTheme(theme: Theme): void;
+  remove(): void;
+}
+
+/** Width from which graph and panel stand side by side, and from which the controls have words, in px. */
+const SIDE_BY_SIDE = 620;
+const ROOMY = 420;
+
+/** Draws in a shadow root under `host`.  Throws when the payload is not one that can be drawn. */
+export function mount(host: HTMLElement, payload: unknown, css: string): Mounted {
+  checkPayload(payload);
+  const stop = new AbortController();
+  const state = newState(payload);
+  const context: Context = {
+    payload,
+    state,
+    t: translator(payload.text),
+    related: relations(payload),
+    effect: (work) => stop.signal.addEventListener("abort", effect(work)),
+    stop: stop.signal,
+  };
+  const place = h("div", { class: "agm-view", "data-lm-suppress-shortcuts": "true", lang: payload.lang.replace("_", "-") });
+  let theme = payload.theme;
+  const widget = draw(context);
+  place.attachShadow({ mode: "open" }).append(h("style", null, css), widget);
+  host.append(place);
+  const refresh = followTheme(place, () => theme, stop.signal);
+  adapt(widget, stop.signal);
+  // Keys pressed in here are ours: the notebook would run or delete cells at them.
+  for (const name of ["keydown", "keypress", "keyup"]) place.addEventListener(name, (event) => event.stopPropagation());
+  return {
+    state,
+    setTheme: (wanted) => {
+      theme = wanted;
+      refresh();
+    },
+    remove: () => {
+      stop.abort();
+      place.remove();
+    },
+  };
+}
+
+function draw(context: Context): HTMLElement {
+  const { payload, state } = context;
+  const choose = (item: Item): void => void (state.selection.value = item);
+  const chooseInGraph = (item: Item): void => {
+    batch(() => {
+      choose(item);
+      if (item !== "" && !tells(context, state.tab.value, item)) state.tab.value = "details";
+    });
+  };
+  const graph = drawGraph(context, chooseInGraph);
+  const header = drawHeader(context, graph, chooseInGraph);
+  const notices = payload.notices.map((words) => h("li", null, words));
+  const widget = h(
+    "div",
+    { class: "widget", role: "region", "aria-label": payload.title },
+    header.element,
+    notices.length > 0 && h("ul", { class: "notices" }, ...notices),
+    h("div", { class: "main" }, graph.element, drawSide(context, choose)),
+    announcer(context),
+  );
+  widget.addEventListener("keydown", (event) => onKey(context, header, graph, event));
+  context.effect(() => {
+    const item = state.selection.value;
+    untracked(() => graph.reveal(item));
+  });
+  return widget;
+}
+
+/** Tells screen readers what was selected. */
+function announcer({ payload, state, effect }: Context): HTMLElement {
+  const words = h("div", { class: "unseen", role: "status" });
+  effect(() => {
+    const detail = payload.details[state.selection.value];
+    words.textContent = detail ? `${detail.title} ${detail.subtitle}` : "";
+  });
+  return words;
+}
+
+function onKey(context: Context, { find, help }: Header, graph: Graph, event: KeyboardEvent): void {
+  const typing = event.composedPath()[0] instanceof HTMLInputElement;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const { state } = context;
+  const tab = TABS[Number(event.key) - 1];
+  const actions: Record<string, () => void> = {
+    "/": () => find.focus({ preventScroll: true }),
+    "+": () => graph.zoom(ZOOM),
+    "=": () => graph.zoom(ZOOM),
+    "-": () => graph.zoom(1 / ZOOM),
+    "0": () => graph.fit(),
+    f: () => setMode(state, "forward"),
+    b: () => setMode(state, "backward"),
+    o: () => setMode(state, "both"),
+    "?": () => help.toggle(),
+    Escape: () => void (state.selection.value = ""),
+  };
+  const action = tab ? (): void => void (state.tab.value = tab) : actions[event.key];
+  if (!action) return;
+  action();
+  event.preventDefault();
+}
+
+/** Side by side or one below the other, by the room that there is; not by the window, which may hold much else. */
+function adapt(widget: HTMLElement, stop: AbortSignal): void {
+  const update = (): void => {
+    const width = widget.clientWidth;
+    if (width === 0) return;
+    const narrow = width < SIDE_BY_SIDE;
+    const legend = widget.querySelector<HTMLDetailsElement>("details.legend");
+    if (legend && narrow !== widget.classList.contains("narrow")) legend.open = !narrow;
+    widget.classList.toggle("narrow", narrow);
+    widget.classList.toggle("tiny", width < ROOMY);
+  };
+  update();
+  if (typeof ResizeObserver !== "function") return;
+  const observer = new ResizeObserver(update);
+  observer.observe(widget);
+  stop.addEventListener("abort", () => observer.disconnect());
+}

@@ -1,0 +1,8 @@
+/** Words of the view, as the payload brings them in the reader's language. */
+
+export type Translate = (key: string, data?: Record<string, string | number>) => string;
+
+/** A key that is not in the table is shown itself: an older page may meet a newer view, and must still say something. */
+export function translator(table: Record<string, string>): Translate {
+  return (key, data = {}) => (table[key] ?? key).replace(/\{(\w+)\}/g, (hole, name: string) => String(data[name] ?? hole));
+}

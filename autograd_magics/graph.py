@@ -1,0 +1,331 @@
+"""Answers about a trace: who made what, under which name, what flowed back, what is kept and how long.
+
+`Graph(trace)` is pure and cached; rules and views ask it instead of searching the rows themselves.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from .trace import (
+    Access,
+    Backward,
+    Call,
+    Gradient,
+    GradChange,
+    Name,
+    Node,
+    Place,
+    Saved,
+    Step,
+    Tensor,
+    Trace,
+)
+
+NOT_DRAWN = frozenset({"requires_grad_", "retain_grad", "zero_", "register_hook"})
+"""Calls that mark a tensor rather than compute with it."""
+
+
+class Graph:
+    """Questions and answers about one trace; everything is computed once, on first use."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    # -- tensors -------------------------------------------------------------------------------
+    @functools.cached_property
+    def states(self) -> dict[int, tuple[Tensor, ...]]:
+        """By object: its states in order of time."""
+        found: dict[int, list[Tensor]] = defaultdict(list)
+        for tensor in self.trace.tensors:
+            found[tensor.object].append(tensor)
+        return {key: tuple(sorted(rows, key=lambda t: (t.at, t.id))) for key, rows in found.items()}
+
+    def maker(self, tensor: int) -> Call | None:
+        """The call that made this state of a tensor."""
+        call = self.trace.tensors[tensor].call
+        return None if call is None else self.trace.calls[call]
+
+    @functools.cached_property
+    def users(self) -> dict[int, tuple[Call, ...]]:
+        """By tensor row: the calls that took it as an input, in order."""
+        found: dict[int, list[Call]] = defaultdict(list)
+        for call in self.trace.calls:
+            for tensor in dict.fromkeys(call.inputs):
+                found[tensor].append(call)
+        return {key: tuple(calls) for key, calls in found.items()}
+
+    def sources_of(self, tensors: Iterable[int]) -> Iterator[Tensor]:
+        """The given tensor rows and all that they were computed from, nearest first."""
+        queue = list(tensors)
+        seen = set(queue)
+        for tensor in queue:
+            yield self.trace.tensors[tensor]
+            call = self.maker(tensor)
+            for earlier in call.inputs if call else ():
+                if earlier not in seen:
+                    seen.add(earlier)
+                    queue.append(earlier)
+
+    @functools.cached_property
+    def leaves(self) -> tuple[Tensor, ...]:
+        """First state of every leaf that requires grad and takes part: used by a call, in a backward, or with a `.grad`."""
+        used = {t for call in self.trace.calls for t in call.inputs}
+        used |= {n.leaf for n in self.trace.nodes if n.leaf is not None}
+        objects = {self.trace.tensors[t].object for t in used} | {c.object for c in self.trace.changes}
+        first = [next((t for t in states if t.leaf and t.requires_grad), None) for states in self.states.values()]
+        return tuple(sorted((t for t in first if t is not None and t.object in objects), key=lambda t: t.id))
+
+    # -- names and places ----------------------------------------------------------------------
+    @functools.cached_property
+    def _names_by_object(self) -> dict[int, tuple[Name, ...]]:
+        found: dict[int, list[Name]] = defaultdict(list)
+        for name in self.trace.names:
+            found[self.trace.tensors[name.tensor].object].append(name)
+        return {key: tuple(sorted(names, key=lambda n: n.at)) for key, names in found.items()}
+
+    def names(self, tensor: int) -> tuple[str, ...]:
+        """All names the tensor's object was given, best first for this state."""
+        row = self.trace.tensors[tensor]
+        names = self._names_by_object.get(row.object, ())
+
+        def rank(name: Name) -> tuple[bool, bool, int]:
+            return (name.place is None, name.tensor != tensor and name.at > row.at, abs(name.at - row.at))
+
+        return tuple(dict.fromkeys(n.name for n in sorted(names, key=rank)))
+
+    def name(self, tensor: int) -> str | None:
+        """The user's name of a tensor, None where it has none."""
+        row = self.trace.tensors[tensor]
+        names = self.names(tensor)
+        if names:
+            return names[0]
+        if row.grad_of is not None:
+            owner = self.object_name(row.grad_of)
+            return f"{owner}.grad" if owner else None
+        return None
+
+    def object_name(self, obj: int) -> str | None:
+        """The user's name of a tensor object over all its states."""
+        states = self.states.get(obj)
+        return self.name(states[0].id) if states else None
+
+    def label(self, tensor: int) -> str:
+        """A name, or the source text that made it, or the call's name: never empty."""
+        name = self.name(tensor)
+        if name:
+            return name
+        call = self.maker(tensor)
+        if call is None:
+            node = self.trace.tensors[tensor].node
+            return self.trace.nodes[node].name if node is not None else "tensor"
+        text = self.segment(self.place(call.places))
+        if text and "\n" not in text and len(text) <= 32:
+            return text
+        return f"{call.name}(…)"
+
+    def place(self, places: Iterable[int]) -> Place | None:
+        """The place to show of a call: the innermost one inside the recorded cell, else the innermost."""
+        rows = [self.trace.places[p] for p in places]
+        return next((p for p in rows if p.source == self.trace.source), rows[0] if rows else None)
+
+    def node_place(self, node: Node) -> Place | None:
+        """Where a node was made, in this cell or an earlier one."""
+        if node.call is not None:
+            return self.place(self.trace.calls[node.call].places)
+        return None if node.place is None else self.trace.places[node.place]
+
+    @functools.lru_cache(maxsize=None)  # noqa: B019 - a Graph lives as long as its report
+    def source_lines(self, source: int) -> tuple[str, ...]:
+        """Lines of a source as far as they are known."""
+        text = self.trace.sources[source].text
+        return tuple(text.split("\n")) if text is not None else ()
+
+    def line_text(self, source: int, line: int) -> str:
+        """One line of source, empty where it is not known."""
+        lines = self.source_lines(source)
+        if 1 <= line <= len(lines):
+            return lines[line - 1]
+        return self.trace.sources[source].line_texts.get(str(line), "")
+
+    def segment(self, place: Place | None) -> str | None:
+        """The exact source text of a place; the whole line where columns are unknown."""
+        if place is None:
+            return None
+        if place.column is None or place.end_line is None or place.end_column is None:
+            return self.line_text(place.source, place.line).strip() or None
+        lines = [self.line_text(place.source, n) for n in range(place.line, place.end_line + 1)]
+        lines[-1] = lines[-1][: place.end_column]
+        lines[0] = lines[0][place.column :]
+        return "\n".join(lines) or None
+
+    # -- autograd's graph ----------------------------------------------------------------------
+    @functools.cached_property
+    def _tensors_by_node(self) -> dict[int, tuple[Tensor, ...]]:
+        found: dict[int, list[Tensor]] = defaultdict(list)
+        for tensor in self.trace.tensors:
+            if tensor.node is not None:
+                found[tensor.node].append(tensor)
+        return {key: tuple(rows) for key, rows in found.items()}
+
+    def results_of(self, node: int) -> tuple[Tensor, ...]:
+        """Tensor rows whose `grad_fn` is this node."""
+        return self._tensors_by_node.get(node, ())
+
+    def node_tensor(self, node: int) -> Tensor | None:
+        """The tensor a node stands for: a leaf for AccumulateGrad, else its first result that was seen."""
+        row = self.trace.nodes[node]
+        if row.leaf is not None:
+            return self.trace.tensors[row.leaf]
+        results = self.results_of(node)
+        return next((t for t in results if t.output_nr == 0), results[0] if results else None)
+
+    @functools.cached_property
+    def _saved_by_node(self) -> dict[int, tuple[Saved, ...]]:
+        found: dict[int, list[Saved]] = defaultdict(list)
+        for row in self.trace.saved:
+            found[row.node].append(row)
+        return {key: tuple(rows) for key, rows in found.items()}
+
+    def saved_of(self, node: int) -> tuple[Saved, ...]:
+        """What a node saved for backward."""
+        return self._saved_by_node.get(node, ())
+
+    @functools.cached_property
+    def _steps_by_node(self) -> dict[int, tuple[Step, ...]]:
+        found: dict[int, list[Step]] = defaultdict(list)
+        for step in self.trace.steps:
+            found[step.node].append(step)
+        return {key: tuple(rows) for key, rows in found.items()}
+
+    def steps_of(self, node: int) -> tuple[Step, ...]:
+        """The times the engine ran a node, in order."""
+        return self._steps_by_node.get(node, ())
+
+    @functools.cached_property
+    def _steps_by_backward(self) -> dict[int, tuple[Step, ...]]:
+        found: dict[int, list[Step]] = defaultdict(list)
+        for step in self.trace.steps:
+            found[step.backward].append(step)
+        return {key: tuple(rows) for key, rows in found.items()}
+
+    def steps_in(self, backward: int) -> tuple[Step, ...]:
+        """The nodes a backward ran, in the engine's order."""
+        return self._steps_by_backward.get(backward, ())
+
+    def reachable(self, nodes: Iterable[int]) -> Iterator[Node]:
+        """The nodes and all that backward reaches from them, nearest first."""
+        queue = list(dict.fromkeys(nodes))
+        seen = set(queue)
+        for node in queue:
+            row = self.trace.nodes[node]
+            yield row
+            for parent, _ in row.edges:
+                if parent is not None and parent not in seen:
+                    seen.add(parent)
+                    queue.append(parent)
+
+    # -- gradients -----------------------------------------------------------------------------
+    @functools.cached_property
+    def changes_by_object(self) -> dict[int, tuple[GradChange, ...]]:
+        """By object: every change of its `.grad`, in order."""
+        found: dict[int, list[GradChange]] = defaultdict(list)
+        for change in self.trace.changes:
+            found[change.object].append(change)
+        return {key: tuple(rows) for key, rows in found.items()}
+
+    def gradients(self, tensor: int) -> tuple[tuple[Backward, Gradient], ...]:
+        """Each gradient that reached a tensor, with the backward that brought it, in order."""
+        row = self.trace.tensors[tensor]
+        found = []
+        if row.node is not None:
+            for step in self.steps_of(row.node):
+                if row.output_nr < len(step.received) and (gradient := step.received[row.output_nr]) is not None:
+                    found.append((self.trace.backwards[step.backward], gradient))
+        else:
+            for change in self.changes_by_object.get(row.object, ()):
+                if change.backward is not None and change.added is not None:
+                    found.append((self.trace.backwards[change.backward], change.added))
+        return tuple(sorted([*found, *self._returned(row)], key=lambda pair: pair[0].at))
+
+    def _returned(self, row: Tensor) -> Iterator[tuple[Backward, Gradient]]:
+        for backward in self.trace.backwards:
+            for tensor, result in zip(backward.inputs or (), backward.results, strict=False):
+                if result is not None and self.trace.tensors[tensor].object == row.object:
+                    r = self.trace.tensors[result]
+                    yield backward, Gradient(r.shape, r.dtype, r.device, r.value)
+
+    def gradient(self, tensor: int) -> Gradient | None:
+        """The gradient to write at a tensor: the last of the lowest derivative order that reached it."""
+        found = self.gradients(tensor)
+        if not found:
+            return None
+        lowest = min(backward.order for backward, _ in found)
+        return [gradient for backward, gradient in found if backward.order == lowest][-1]
+
+    def last_grad(self, obj: int) -> Gradient | None:
+        """What an object's `.grad` held at the end, None where it held nothing."""
+        changes = self.changes_by_object.get(obj, ())
+        return changes[-1].after if changes else None
+
+    # -- memory --------------------------------------------------------------------------------
+    def kept(self) -> tuple[Saved, ...]:
+        """Saved tensors that no backward of this trace or before it freed."""
+        return tuple(s for s in self.trace.saved if not self.is_freed(s.node))
+
+    def is_freed(self, node: int) -> bool:
+        """Whether a node's saved tensors were freed by a backward."""
+        row = self.trace.nodes[node]
+        return row.freed_by is not None or row.freed_place is not None
+
+    def unique_bytes(self, saved: Iterable[Saved]) -> tuple[int, int]:
+        """(bytes, number) of distinct storages behind saved tensors: shared memory counts once."""
+        sizes = {}
+        for row in saved:
+            if not row.hidden:
+                key = row.storage if row.storage is not None else ("row", row.id)
+                sizes[key] = self.trace.storages[row.storage].bytes if row.storage is not None else row.bytes
+        return sum(sizes.values()), len(sizes)
+
+    # -- what a picture shows ------------------------------------------------------------------
+    @functools.cached_property
+    def drawn_calls(self) -> tuple[Call, ...]:
+        """The calls that belong in a picture of the computation, in order.
+
+        Those that made autograd nodes, those that failed on a tensor that requires grad, the cuts whose
+        result has a name or is used, and whatever led to the root of a backward that failed.
+        """
+        wanted = {call.id for call in self.trace.calls if self._computes(call)}
+        wanted |= self._behind_failed_roots()
+        used = {t for c in wanted for t in self.trace.calls[c].inputs}
+        for call in reversed(self.trace.calls):
+            if call.cut and not call.inplace and call.id not in wanted and self._cut_matters(call, used):
+                wanted.add(call.id)
+        return tuple(call for call in self.trace.calls if call.id in wanted)
+
+    def _computes(self, call: Call) -> bool:
+        if call.name in NOT_DRAWN:
+            return False
+        if call.error is not None:
+            return any(self.trace.tensors[t].requires_grad for t in call.inputs)
+        outputs = [self.trace.tensors[t] for t in call.outputs]
+        return any(t.node is not None and t.call == call.id for t in outputs)
+
+    def _cut_matters(self, call: Call, used: set[int]) -> bool:
+        named = any(self._assigned(t) for t in call.outputs)
+        return named or any(t in used for t in call.outputs)
+
+    def _assigned(self, tensor: int) -> bool:
+        obj = self.trace.tensors[tensor].object
+        return any(n.place is not None for n in self._names_by_object.get(obj, ()))
+
+    def _behind_failed_roots(self) -> set[int]:
+        roots = [r for b in self.trace.backwards if b.error is not None for r in b.roots]
+        calls = {self.maker(t.id) for t in self.sources_of(roots)}
+        return {c.id for c in calls if c is not None and c.inputs and not c.inplace and c.name not in NOT_DRAWN}
+
+    def accesses_of(self, attribute: str) -> tuple[Access, ...]:
+        """Readings of one attribute, in order."""
+        return tuple(a for a in self.trace.accesses if a.attribute == attribute)

@@ -1,0 +1,175 @@
+"""The recorder: sees what torch does while a cell runs, changes nothing, and gives back a `Trace`.
+
+This package is the only code of the project that imports torch.
+
+* `Recorder(...)`, `.start()`, `.stop(error) -> Trace`: record until stopped.
+* `graph_of(tensors)`: the autograd graph behind tensors that already exist.
+* `SourceBook`: tells which code is the user's, and the text of cells.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import threading
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..trace import Trace
+from .errors import AlreadyRecording, RecorderError, TorchMissing
+from .sources import CellText, SourceBook
+
+try:
+    import torch
+except ImportError as error:  # pragma: no cover - exercised in a subprocess without torch
+    if error.name != "torch":
+        raise
+    raise TorchMissing() from None
+
+from . import names
+from .backward import Backwards
+from .calls import CallProbe
+from .freeze import code_called, failure_of, freeze
+from .grads import Grads
+from .nodes import KEY, Nodes
+from .tape import Tape
+from .tensors import EXACT, Tensors
+from .values import Values
+from .warned import WarningProbe
+
+__all__ = ["AlreadyRecording", "CellText", "Recorder", "RecorderError", "SourceBook", "TorchMissing", "graph_of"]
+
+LIMIT = 20_000
+"""Calls recorded of one cell by default: about 40 MB of rows at most."""
+
+STRICT = "AUTOGRAD_MAGICS_STRICT"
+"""When set, a failure of our own raises instead of being noted: for our tests."""
+
+_running = threading.local()
+
+
+class Recorder:
+    """Records torch on this thread between `start()` and `stop()`.
+
+    sources: where code comes from; its `main` is the file or cell being recorded.
+    namespace: the user's variables, or a function that gives them.
+    base: code object at which the frames of a call end (the function with the `with` statement).
+    strict: raise failures of ours; by default only when the environment says so.
+    limit: calls to record at most.  values: copy the values of small tensors.
+    """
+
+    def __init__(
+        self, *, sources: SourceBook | None = None,
+        namespace: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
+        base: types.CodeType | None = None, strict: bool | None = None, limit: int = LIMIT, values: bool = True,
+    ) -> None:  # fmt: skip
+        self._strict = bool(os.environ.get(STRICT)) if strict is None else strict
+        provider = namespace if callable(namespace) else (lambda: namespace or {})
+        self._namespace = names.Namespace(lambda: dict(provider()))
+        self._tape = Tape(sources or SourceBook(), limit, values)
+        self._values = Values(values)
+        self._tensors = Tensors(self._tape, self._values, self._namespace.name_of)
+        self._nodes = Nodes(self._tape, self._tensors)
+        self._grads = Grads(self._tape, self._tensors, self._values)
+        backwards = Backwards(self._tape, self._tensors, self._nodes, self._grads, self._values, self._note_trouble)
+        self._calls = CallProbe(self._tape, self._tensors, self._grads, backwards, base, self._note_trouble)
+        self._warnings = WarningProbe(self._tape, base, self._note_trouble)
+        self._trouble: Exception | None = None
+
+    def start(self) -> None:
+        """Begin; raises `AlreadyRecording` when this thread is being recorded."""
+        if getattr(_running, "recorder", None) is not None:
+            raise AlreadyRecording()
+        _running.recorder = self
+        self._warnings.start()
+        self._calls.__enter__()
+
+    def stop(self, error: BaseException | None = None) -> Trace:
+        """End, take everything out again, and give the trace; `error` is what ended the cell, if anything did."""
+        self._calls.leave()
+        self._warnings.stop()
+        if getattr(_running, "recorder", None) is self:
+            _running.recorder = None
+        if self._strict and self._trouble is not None:
+            raise self._trouble
+        with torch._C.DisableTorchFunction():
+            return self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> Trace:
+        tape = self._tape
+        self._guarded(self._values.read)
+        self._guarded(self._grads.settle)
+        self._guarded(lambda: names.assigned(tape))
+        self._guarded(lambda: names.found(tape, self._tensors, self._namespace))
+        self._guarded(lambda: names.used(tape))
+        failure = None
+        if error is not None:
+            failure = failure_of(tape, error, self._node_called(error))
+        return freeze(tape, failure)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._note_trouble(error)
+            if self._strict:
+                raise
+
+    def _note_trouble(self, error: Exception) -> None:
+        """Our own failure: kept to be shown as one line, never raised into the cell."""
+        if self._trouble is None:
+            self._trouble = error
+            self._tape.problem = f"{type(error).__name__}: {error}"
+
+    def _node_called(self, error: BaseException) -> int | None:
+        """The node whose buffers were asked for when an exception was raised by calling or reading it."""
+        if "backward through the graph a second time" not in str(error):
+            return None
+        failed = [b.failed_node for b in self._tape.backwards if b.error is not None and b.failed_node is not None]
+        if failed:
+            return failed[-1]
+        where = code_called(error)
+        if where is None:
+            return None
+        frame, chain = where
+        node = _node_in(frame, self._tape, chain)
+        if node is not None:
+            return self._nodes.row(node)
+        seen = [node for _, attribute, _, _, _, node in self._tape.accesses if attribute == "grad_fn"]
+        return seen[-1] if seen else None
+
+
+def _node_in(frame: types.FrameType, tape: Tape, chain: tuple[Any, ...]) -> Any:
+    """A node object named in the expression that raised: `node(v)`, `node._saved_self`."""
+    spot = tape.places.spots(chain)[0]
+    text = spot.text.split("\n")[spot.line - 1] if spot.text else ""
+    segment = text[spot.column : spot.end_column] if spot.line == spot.end_line else text
+    try:
+        tree = ast.parse(segment.strip(), mode="eval")
+    except SyntaxError:
+        return None
+    for name in (n.id for n in ast.walk(tree) if isinstance(n, ast.Name)):
+        value = frame.f_locals.get(name, frame.f_globals.get(name))
+        if isinstance(value, torch.autograd.graph.Node) and not isinstance(value, torch.Tensor):
+            return value
+    return None
+
+
+def graph_of(
+    tensors: Mapping[str, Any], *, sources: SourceBook | None = None,
+    namespace: Mapping[str, Any] | None = None, values: bool = True,
+) -> Trace:  # fmt: skip
+    """The graph behind tensors that exist already: nodes, edges, what is saved, and the leaves' `.grad`.
+
+    tensors: by the name or expression to show.  Nothing is run; raises TypeError for what is no tensor.
+    """
+    for name, value in tensors.items():
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(f"{name} is {type(value).__name__}, expected a torch.Tensor: give a tensor to show")
+    recorder = Recorder(sources=sources, namespace={**(namespace or {}), **tensors}, strict=True, values=values)
+    with torch._C.DisableTorchFunction():
+        for tensor in tensors.values():
+            if type(tensor) in EXACT:
+                recorder._tensors.state(tensor)
+        return recorder._finish(None)

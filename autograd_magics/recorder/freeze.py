@@ -1,0 +1,184 @@
+"""From the drafts on the tape to a `Trace` of plain rows."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import torch
+
+from ..trace import (
+    Access,
+    Backward,
+    Call,
+    Failure,
+    GradChange,
+    Gradient,
+    Name,
+    Node,
+    Saved,
+    Step,
+    Storage,
+    Tensor,
+    Trace,
+    Warned,
+)
+from .grads import GradientDraft
+from .sources import PACKAGE, Chain, is_user_file
+from .tape import BackwardDraft, Tape
+from .values import plain
+
+
+def freeze(tape: Tape, failure: Failure | None) -> Trace:
+    """The finished trace; every row of the tape in its table, every place resolved."""
+    for site in tape.sites:
+        tape.places.settle(site)
+    tables: dict[str, Any] = {
+        "storages": tuple(Storage(i, *row) for i, row in enumerate(tape.storages)),
+        "tensors": tuple(_tensor(i, row) for i, row in enumerate(tape.tensors)),
+        "names": tuple(_name(tape, i, row) for i, row in enumerate(tape.names)),
+        "calls": tuple(_call(tape, i) for i in range(len(tape.calls))),
+        "accesses": _accesses(tape),
+        "nodes": tuple(_node(tape, i) for i in range(len(tape.nodes))),
+        "saved": tuple(Saved(i, *row) for i, row in enumerate(tape.saved)),
+        "backwards": tuple(_backward(tape, i, draft) for i, draft in enumerate(tape.backwards)),
+        "steps": tuple(_steps(tape)),
+        "changes": tuple(_change(tape, i, row) for i, row in enumerate(tape.changes)),
+        "warnings": tuple(
+            Warned(i, at, category, message, tape.places.of_chain(chain))
+            for i, (at, category, message, chain) in enumerate(tape.warnings)
+        ),
+    }
+    source = tape.places.main_source()
+    return Trace(
+        run=tape.run, torch=str(torch.__version__), source=source, sources=tape.places.sources(),
+        places=tuple(tape.places.places), failure=failure, dropped=tape.dropped, problem=tape.problem, **tables,
+    )  # fmt: skip
+
+
+def failure_of(tape: Tape, error: BaseException, node: int | None) -> Failure:
+    """An exception that ended the cell, with its way through the user's code."""
+    chain: list[Any] = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(PACKAGE):
+            chain[:0] = [traceback.tb_frame.f_code, traceback.tb_lasti]
+        traceback = traceback.tb_next
+    places = tape.places.of_chain(tuple(chain)) if chain else ()
+    return Failure(tape.tick(), type(error).__name__, str(error), places, node)
+
+
+def _tensor(i: int, row: tuple[Any, ...]) -> Tensor:
+    at, obj, version, shape, dtype, device, storage, size, needs, leaf, node, nr, call, retains, param, value, of = row
+    return Tensor(
+        i, at, obj, version, shape, dtype, str(device), storage, size, needs, leaf, node, nr, call, retains, param,
+        plain(value), of,
+    )  # fmt: skip
+
+
+def _name(tape: Tape, i: int, row: tuple[int, str, int, Any, str]) -> Name:
+    at, name, tensor, place, function = row
+    found = tape.places.of_chain(place) if place is not None else ()
+    return Name(i, at, name, tensor, found[0] if found else None, function)
+
+
+def _call(tape: Tape, i: int) -> Call:
+    draft = tape.calls[i]
+    places = tape.places.of_site(draft.site)
+    error = None
+    if draft.error is not None:
+        error = Failure(draft.end, *draft.error, places)
+    return Call(
+        i, draft.at, draft.end, draft.name, draft.qualified, places, tuple(draft.inputs), _constants(draft.constants),
+        tuple(draft.outputs), tuple(draft.nodes), draft.inplace, draft.grad_enabled, draft.cut, error,
+    )  # fmt: skip
+
+
+def _constants(constants: list[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
+    return tuple((key, plain(value[:40] if isinstance(value, str) else value)) for key, value in constants)
+
+
+def _accesses(tape: Tape) -> tuple[Access, ...]:
+    """Only the readings that the user's own code made: torch's own look at `.grad` all the time."""
+    rows: list[Access] = []
+    for at, attribute, tensor, chain, result, node in tape.accesses:
+        if is_user_file(chain[0].co_filename, tape.book.main):
+            names = tape.places.assigned(chain)
+            name = names[0].name if names else None
+            places = tape.places.of_chain(chain)
+            rows.append(Access(len(rows), at, attribute, tensor, places, result, node, name))
+    return tuple(rows)
+
+
+def _node(tape: Tape, i: int) -> Node:
+    draft = tape.nodes[i]
+    place = tape.places.of_site(draft.site)
+    freed_site = tape.backwards[draft.freed_by].site if draft.freed_by is not None else draft.freed_site
+    freed = tape.places.of_site(freed_site)
+    return Node(
+        i, draft.at, draft.name, draft.call, draft.origin, place[0] if place else None, draft.edges, draft.leaf,
+        draft.order, draft.freed_by, draft.freed_at, freed[0] if freed else None,
+    )  # fmt: skip
+
+
+def _gradient(draft: GradientDraft | None) -> Gradient | None:
+    return None if draft is None else Gradient(*draft[:3], plain(draft[3]))
+
+
+def _backward(tape: Tape, i: int, draft: BackwardDraft) -> Backward:
+    places = tape.places.of_site(draft.site)
+    error = None
+    if draft.error is not None:
+        error = Failure(draft.end, *draft.error, places, draft.failed_node)
+    return Backward(
+        i, draft.at, draft.end, draft.kind, places, tuple(draft.roots), tuple(_gradient(g) for g in draft.gradients),
+        None if draft.inputs is None else tuple(draft.inputs), draft.retain_graph, draft.create_graph, draft.order,
+        tuple(draft.results), error,
+    )  # fmt: skip
+
+
+def _steps(tape: Tape) -> list[Step]:
+    received = {(row[1], row[2]): row[3] for row in tape.steps}
+    fan_in: dict[tuple[int, int, int], int] = {}
+    for _, backward, node, *_ in tape.steps:
+        for parent, nr in tape.nodes[node].edges:
+            if parent is not None:
+                key = (backward, parent, nr)
+                fan_in[key] = fan_in.get(key, 0) + 1
+    steps = []
+    for i, (at, backward, node, got, sent) in enumerate(tape.steps):
+        if sent is None:
+            sent = tuple(
+                _only_part(received.get((backward, parent)), nr)
+                if parent is not None and fan_in[backward, parent, nr] == 1
+                else None
+                for parent, nr in tape.nodes[node].edges
+            )
+        steps.append(Step(i, at, backward, node, tuple(map(_gradient, got)), tuple(map(_gradient, sent))))
+    return steps
+
+
+def _only_part(received: Any, nr: int) -> GradientDraft | None:
+    """What a parent with one child received is what that child sent."""
+    part: GradientDraft | None = received[nr] if received is not None and nr < len(received) else None
+    return part
+
+
+def _change(tape: Tape, i: int, row: tuple[Any, ...]) -> GradChange:
+    at, obj, tensor, kind, backward, site, before, added, after, origin = row
+    return GradChange(
+        i, at, obj, tensor, kind, backward, tape.places.of_site(site), _gradient(before), _gradient(added),
+        _gradient(after), tape.places.of_site(origin),
+    )  # fmt: skip
+
+
+def code_called(error: BaseException) -> tuple[types.FrameType, Chain] | None:
+    """The innermost frame of an exception outside torch and ours, with its instruction."""
+    found = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if not name.startswith(PACKAGE) and is_user_file(name, None):
+            found = traceback.tb_frame, (traceback.tb_frame.f_code, traceback.tb_lasti)
+        traceback = traceback.tb_next
+    return found

@@ -1,0 +1,202 @@
+"""Probe: every change of a `.grad`, and who looked at it.
+
+What a `.grad` last held, and where that was written, is remembered across recordings (weakly, by
+tensor), so that a later cell can name the earlier one.  `.grad` of a non-leaf is only read where the
+user's code reads it or asked for it by `retain_grad()`: reading it otherwise would raise PyTorch's warning.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, NamedTuple
+
+import torch
+
+from .sources import Chain, Site
+from .tape import CallDraft, Tape
+from .tensors import EXACT, Entry, Tensors, dtype_name, version_of
+from .values import Pending, Values, plain
+
+GradientDraft = tuple[tuple[int, ...], str, str, Any]
+"""(shape, dtype, device, value)"""
+
+
+class Held(NamedTuple):
+    """What a `.grad` held when it was last looked at."""
+
+    ref: weakref.ref[torch.Tensor] | None
+    version: int
+    gradient: GradientDraft | None
+    site: Site | None
+
+
+_memory: dict[int, tuple[weakref.ref[torch.Tensor], Held]] = {}
+"""Across recordings, by id of the owner; an entry goes when its owner does."""
+
+
+def _remember(owner: torch.Tensor, held: Held) -> None:
+    key = id(owner)
+    _memory[key] = (weakref.ref(owner, lambda _: _memory.pop(key, None)), held)
+
+
+def _recall(owner: torch.Tensor) -> Held | None:
+    found = _memory.get(id(owner))
+    return found[1] if found is not None and found[0]() is owner else None
+
+
+class Grads:
+    """The `changes` and `accesses` tables while they grow."""
+
+    def __init__(self, tape: Tape, tensors: Tensors, values: Values) -> None:
+        self._tape = tape
+        self._tensors = tensors
+        self._values = values
+        self._held: dict[int, Held] = {}
+        self._owners: dict[int, weakref.ref[torch.Tensor]] = {}
+        self._owner_of_storage: dict[int, int] = {}
+
+    # -- what the user's code does -------------------------------------------------------------
+    def access(self, attribute: str, owner: torch.Tensor, chain: Chain, result: int | None, node: int | None) -> None:
+        """Note a reading of `.grad` or `.grad_fn`."""
+        state = self._tensors.state(owner)
+        self._tape.accesses.append((self._tape.tick(), attribute, state, chain, result, node))
+
+    def read(self, owner: torch.Tensor, result: Any, chain: Chain) -> None:
+        """The user's code, or torch on its behalf, read `.grad`."""
+        self._tensors.state(owner)
+        self._look(owner, result)
+        row = None
+        if type(result) in EXACT:
+            row = self._tensors.state(result)
+        self.access("grad", owner, chain, row, None)
+
+    def written(self, owner: torch.Tensor, value: Any, chain: Chain) -> None:
+        """`.grad` was assigned to or deleted."""
+        state = self._tensors.state(owner)
+        before = self._held.get(self._object(owner)) or _recall(owner)
+        gradient = self._learn(owner, value)
+        if gradient is None and (before is None or before.gradient is None):
+            self._keep(owner, value, None, None)
+            return
+        kind = "cleared" if gradient is None else "set"
+        site = self._tape.site(chain)
+        self._change(owner, state, kind, None, site, before, None, gradient)
+        self._keep(owner, value, gradient, site)
+
+    def after_inplace(self, changed: list[torch.Tensor], draft: CallDraft) -> None:
+        """A call changed tensors in place: some may be, or share memory with, a `.grad`."""
+        for tensor in changed:
+            entry = self._tensors.known(tensor)
+            owner = self._owner(entry)
+            if owner is None:
+                continue
+            before = self._held.get(self._object(owner))
+            grad = owner.grad
+            gradient = self._gradient(grad)
+            kind = "zeroed" if draft.name in ("zero_", "_foreach_zero_") or _is_zero(gradient) else "changed"
+            self._change(owner, self._tensors.state(owner), kind, None, draft.site, before, None, gradient)
+            self._keep(owner, grad, gradient, draft.site)
+
+    # -- what backward does --------------------------------------------------------------------
+    def before_backward(self, leaf: torch.Tensor) -> None:
+        """Look at a leaf's `.grad` before the engine may add to it."""
+        self._look(leaf, leaf.grad)
+
+    def after_backward(
+        self, leaf: torch.Tensor, backward: int, site: Site, added: GradientDraft | None
+    ) -> torch.Tensor | None:
+        """Note what a backward did to a `.grad`; gives the tensor that it holds now."""
+        before = self._held.get(self._object(leaf))
+        grad = leaf.grad
+        if added is None and not self._differs(before, grad):
+            return grad
+        gradient = self._learn(leaf, grad)
+        self._change(leaf, self._tensors.state(leaf), "accumulated", backward, site, before, added, gradient)
+        self._keep(leaf, grad, gradient, site)
+        return grad
+
+    # -- bookkeeping ---------------------------------------------------------------------------
+    def _object(self, owner: torch.Tensor) -> int:
+        return self._tensors.entry(owner).object
+
+    def _owner(self, entry: Entry | None) -> torch.Tensor | None:
+        if entry is None:
+            return None
+        obj = entry.grad_of
+        if obj is None and entry.storage is not None:
+            obj = self._owner_of_storage.get(entry.storage)
+        ref = self._owners.get(obj) if obj is not None else None
+        return ref() if ref is not None else None
+
+    def _look(self, owner: torch.Tensor, grad: Any) -> None:
+        """Compare a `.grad` with what it last held; a difference nobody saw becomes a row."""
+        obj = self._object(owner)
+        held = self._held.get(obj)
+        first = held is None
+        if held is None:
+            held = _recall(owner)
+        if held is not None and not self._differs(held, grad):
+            self._learn(owner, grad)
+            self._held[obj] = held
+            return
+        gradient = self._learn(owner, grad)
+        if not first:
+            self._change(owner, self._tensors.state(owner), "unseen", None, None, held, None, gradient)
+        self._keep(owner, grad, gradient, None)
+
+    def _differs(self, held: Held | None, grad: Any) -> bool:
+        if held is None or held.ref is None:
+            return grad is not None
+        return held.ref() is not grad or held.version != version_of(grad)
+
+    def _learn(self, owner: torch.Tensor, grad: Any) -> GradientDraft | None:
+        """Know a tensor as the `.grad` of its owner, so that in-place changes of it are noticed."""
+        obj = self._object(owner)
+        self._owners[obj] = weakref.ref(owner)
+        if type(grad) not in EXACT:
+            return None
+        entry = self._tensors.entry(grad)
+        entry.grad_of = obj
+        entry.storage = self._tensors.storage(grad)
+        if entry.storage is not None:
+            self._owner_of_storage[entry.storage] = obj
+        return self._gradient(grad)
+
+    def _keep(self, owner: torch.Tensor, grad: Any, gradient: GradientDraft | None, site: Site | None) -> None:
+        ref = weakref.ref(grad) if type(grad) in EXACT else None
+        held = Held(ref, version_of(grad) if ref is not None else 0, gradient, site)
+        self._held[self._object(owner)] = held
+        _remember(owner, held)
+
+    def _gradient(self, grad: Any) -> GradientDraft | None:
+        if type(grad) not in EXACT:
+            return None
+        return (tuple(grad.shape), dtype_name(grad.dtype), str(grad.device), self._values.of(grad))
+
+    def _change(
+        self, owner: torch.Tensor, state: int, kind: str, backward: int | None, site: Site | None,
+        before: Held | None, added: GradientDraft | None, after: GradientDraft | None,
+    ) -> None:  # fmt: skip
+        was = before.gradient if before is not None else None
+        origin = before.site if before is not None and was is not None else None
+        self._tape.changes.append(
+            (self._tape.tick(), self._object(owner), state, kind, backward, site, was, added, after, origin)
+        )
+
+    def settle(self) -> None:
+        """Values still on a device are read by now: remember plain numbers, not copies."""
+        for obj, held in self._held.items():
+            ref = self._owners.get(obj)
+            owner = ref() if ref is not None else None
+            if owner is not None and held.gradient is not None and isinstance(held.gradient[3], Pending):
+                _remember(owner, held._replace(gradient=(*held.gradient[:3], plain(held.gradient[3]))))
+
+
+def _is_zero(gradient: GradientDraft | None) -> bool:
+    if gradient is None or gradient[3] is None or isinstance(gradient[3], Pending):
+        return False
+    flat = [gradient[3]]
+    for item in flat:
+        if isinstance(item, list):
+            flat.extend(item)
+    return all(item == 0 for item in flat if not isinstance(item, list))

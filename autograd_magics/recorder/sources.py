@@ -1,0 +1,320 @@
+"""From code objects and instruction offsets to exact places in the user's source.
+
+On the hot path only `chain_of` runs: it notes (code, offset) of each frame.  `Places` turns these
+into rows when the recording is over.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dis
+import functools
+import itertools
+import linecache
+import os
+import re
+import sys
+import sysconfig
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..trace import Place, Source
+
+Chain = tuple[Any, ...]
+"""(code, offset, code, offset, ...) of the calling frames, innermost first."""
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+LIBRARIES = tuple({sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+@dataclass
+class CellText:
+    """A notebook cell as it was run: execution count and the text the user wrote."""
+
+    number: int | None
+    text: str
+
+
+@dataclass
+class SourceBook:
+    """Where code comes from: the cells that were run, by the file name they were compiled under."""
+
+    main: str | None = None
+    """File name of what is being recorded."""
+    cells: dict[str, CellText] = field(default_factory=dict)
+
+    def add_cell(self, filename: str, number: int | None, text: str) -> None:
+        """Remember a cell that is about to run."""
+        self.cells[filename] = CellText(number, text)
+
+
+class Spot(NamedTuple):
+    """A place by itself, fit to outlive the recording: later cells name it as the earlier end of a finding."""
+
+    filename: str
+    number: int | None
+    text: str | None
+    line: int
+    column: int | None
+    end_line: int | None
+    end_column: int | None
+    function: str
+
+
+class Site:
+    """The frames from which something was called; resolved to spots once the recording is over."""
+
+    __slots__ = ("chain", "spots")
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain: Chain | None = chain
+        self.spots: tuple[Spot, ...] = ()
+
+
+def chain_of(frame: types.FrameType | None, base: types.CodeType | None, main: str | None) -> Chain:
+    """Code and instruction offset of a frame and its callers, up to the code being recorded."""
+    chain: list[Any] = []
+    while frame is not None:
+        code = frame.f_code
+        chain.append(code)
+        chain.append(frame.f_lasti)
+        if code is base or (code.co_filename == main and code.co_name == "<module>"):
+            break
+        frame = frame.f_back
+    return tuple(chain)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_user_file(filename: str, main: str | None) -> bool:
+    """Whether code of this file is the user's own rather than a library's or ours."""
+    if filename == main:
+        return True
+    if filename.startswith(PACKAGE) or filename.startswith("<frozen") or "/torch/" in filename.replace("\\", "/"):
+        return False
+    return not filename.startswith(LIBRARIES)
+
+
+class Places:
+    """The `sources` and `places` tables while they grow."""
+
+    def __init__(self, book: SourceBook) -> None:
+        self._book = book
+        self._source_ids: dict[tuple[str, int | None], int] = {}
+        self._place_ids: dict[tuple[Any, ...], int] = {}
+        self._lines: list[dict[str, str]] = []
+        self._sources: list[Source] = []
+        self.places: list[Place] = []
+
+    def of_chain(self, chain: Chain) -> tuple[int, ...]:
+        """Place rows of the user's frames in a chain, innermost first."""
+        return tuple(self.of_spot(spot) for spot in self.spots(chain))
+
+    def of_site(self, site: Site | None) -> tuple[int, ...]:
+        """Place rows of a site; of an earlier recording's too."""
+        if site is None:
+            return ()
+        self.settle(site)
+        return tuple(self.of_spot(spot) for spot in site.spots)
+
+    def settle(self, site: Site) -> None:
+        """Resolve a site for good and let go of its code objects."""
+        if site.chain is not None:
+            site.spots = self.spots(site.chain)
+            site.chain = None
+
+    def spots(self, chain: Chain) -> tuple[Spot, ...]:
+        """The user's frames of a chain; all of them outside torch where none is the user's own."""
+        frames = list(zip(chain[::2], chain[1::2], strict=True))
+        mine = [f for f in frames if is_user_file(f[0].co_filename, self._book.main)]
+        rest = [f for f in frames if not f[0].co_filename.startswith(PACKAGE)] if not mine else []
+        return tuple(self._spot(code, offset) for code, offset in mine or rest[:1])
+
+    def _spot(self, code: types.CodeType, offset: int) -> Spot:
+        cell = self._book.cells.get(code.co_filename)
+        line, end_line, column, end_column = position(code, offset)
+        number, text = (cell.number, cell.text) if cell else (None, None)
+        if column is not None:
+            column = _characters(code.co_filename, text, line, column)
+        if end_column is not None:
+            end_column = _characters(code.co_filename, text, end_line or line, end_column)
+        return Spot(code.co_filename, number, text, line, column, end_line, end_column, code.co_name)
+
+    def of_spot(self, spot: Spot) -> int:
+        """The row of a spot, made when it is new."""
+        source = self._source(spot)
+        key = (source, *spot[3:])
+        if key not in self._place_ids:
+            self._place_ids[key] = len(self.places)
+            self.places.append(Place(len(self.places), source, *spot[3:]))
+            if spot.text is None:
+                for n in range(spot.line, (spot.end_line or spot.line) + 1):
+                    self._lines[source][str(n)] = linecache.getline(spot.filename, n).rstrip("\n")
+        return self._place_ids[key]
+
+    def _source(self, spot: Spot) -> int:
+        key = (spot.filename, spot.number)
+        if key not in self._source_ids:
+            self._source_ids[key] = len(self._sources)
+            self._lines.append({})
+            kind = "cell" if spot.text is not None else "file"
+            self._sources.append(
+                Source(len(self._sources), kind, spot.number, spot.filename, spot.text, self._lines[-1])
+            )
+        return self._source_ids[key]
+
+    def assigned(self, chain: Chain) -> tuple[Assigned, ...]:
+        """The names that the result of the innermost call is stored under, following `return` to the callers."""
+        for depth, (code, offset) in enumerate(zip(chain[::2], chain[1::2], strict=True)):
+            names = _stores_after(code, offset)
+            if names is None:
+                continue
+            if not is_user_file(code.co_filename, self._book.main) or (depth and self._passes_other_value(code, offset)):
+                return ()
+            return tuple(Assigned(name, output, code, offset) for name, output in names)
+        return ()
+
+    def _passes_other_value(self, code: types.CodeType, offset: int) -> bool:
+        spot = self._spot(code, offset)
+        line = spot.text.split("\n")[spot.line - 1] if spot.text else linecache.getline(spot.filename, spot.line)
+        return bool(PASSES_OTHER_VALUES.match(line[spot.column or 0 :]))
+
+    def main_source(self) -> int | None:
+        """The row of what was recorded; made for a cell even if nothing in it called torch."""
+        main = self._book.main
+        if main is None:
+            return None
+        cell = self._book.cells.get(main)
+        if cell is not None:
+            return self._source(Spot(main, cell.number, cell.text, 1, None, None, None, ""))
+        return self._source_ids.get((main, None))
+
+    def sources(self) -> tuple[Source, ...]:
+        """The finished table."""
+        return tuple(self._sources)
+
+
+@functools.lru_cache(maxsize=1024)
+def _positions(code: types.CodeType) -> tuple[Any, ...]:
+    if sys.version_info >= (3, 11):
+        return tuple(code.co_positions())
+    return ()
+
+
+@functools.lru_cache(maxsize=65536)
+def position(code: types.CodeType, offset: int) -> tuple[int, int | None, int | None, int | None]:
+    """(line, end line, column, end column) of an instruction; columns in UTF-8 bytes, None before Python 3.11."""
+    index = offset // 2
+    positions = _positions(code)
+    if 0 <= index < len(positions):
+        line, end_line, column, end_column = positions[index]
+        if line is not None:
+            return line, end_line, column, end_column
+    return _line(code, offset), None, None, None
+
+
+def _line(code: types.CodeType, offset: int) -> int:
+    line = code.co_firstlineno
+    for start, candidate in dis.findlinestarts(code):
+        if start > offset:
+            break
+        line = candidate or line
+    return line
+
+
+def _characters(filename: str, text: str | None, line: int, column: int) -> int:
+    """A column in characters from one in UTF-8 bytes."""
+    if text is not None:
+        lines = text.split("\n")
+        whole = lines[line - 1] if line <= len(lines) else ""
+    else:
+        whole = linecache.getline(filename, line)
+    return len(whole.encode()[:column].decode(errors="ignore"))
+
+
+class Assigned(NamedTuple):
+    """A name that a call's result went to: `output` is its index where results were unpacked."""
+
+    name: str
+    output: int | None
+    code: types.CodeType
+    offset: int
+
+
+STORES = frozenset({"STORE_NAME", "STORE_FAST", "STORE_GLOBAL", "STORE_DEREF"})
+LOADS = frozenset({"LOAD_NAME", "LOAD_FAST", "LOAD_GLOBAL", "LOAD_DEREF", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"})
+PASSES_OTHER_VALUES = re.compile(r"(map|filter|sorted|sum|max|min|reduce|functools\.reduce|list|tuple|dict|zip)\s*\(")
+"""Calls that call the user's function but give back something else."""
+
+
+@functools.lru_cache(maxsize=65536)
+def _stores_after(code: types.CodeType, offset: int) -> tuple[tuple[str, int | None], ...] | None:
+    """(name, output) pairs that the instructions after a call store; None where the value is returned."""
+    instructions, offsets = _instructions(code)
+    # in a frame that waits for a callee the offset may lie in the inline cache behind its CALL
+    at = bisect.bisect_right(offsets, offset) - 1
+    if at < 0:
+        return ()
+    following = itertools.islice(instructions, at + 1, at + 40)
+    first = next(following, None)
+    while first is not None and first.opname in ("NOP", "PRECALL", "CACHE", "CALL", "EXTENDED_ARG"):
+        first = next(following, None)
+    if first is None:
+        return ()
+    if first.opname == "RETURN_VALUE":
+        return None
+    return tuple(_targets([first, *following]))
+
+
+def _targets(instructions: Sequence[dis.Instruction]) -> list[tuple[str, int | None]]:
+    """Names stored by the instructions that follow a value left on the stack."""
+    found: list[tuple[str, int | None]] = []
+    waiting = 1
+    unpacked: int | None = None
+    held: str | None = None
+    for op in instructions:
+        if op.opname in STORES:
+            found.append((str(op.argval), unpacked))
+        elif op.opname.startswith("STORE_FAST_"):
+            found += _pair(op, unpacked)
+            unpacked = unpacked + 1 if unpacked is not None and op.opname == "STORE_FAST_STORE_FAST" else unpacked
+            waiting -= op.opname == "STORE_FAST_STORE_FAST"
+        elif op.opname == "DUP_TOP" or (op.opname == "COPY" and op.arg == 1):
+            waiting += 1
+            continue
+        elif op.opname in ("SWAP", "ROT_TWO", "NOP", "EXTENDED_ARG"):
+            continue
+        elif op.opname == "UNPACK_SEQUENCE" and unpacked is None and isinstance(op.arg, int):
+            waiting, unpacked = waiting - 1 + op.arg, 0
+            continue
+        elif op.opname in LOADS:
+            held = str(op.argval)
+            continue
+        elif op.opname == "LOAD_ATTR" and held is not None:
+            held = f"{held}.{op.argval}"
+            continue
+        elif op.opname == "STORE_ATTR" and held is not None:
+            found.append((f"{held}.{op.argval}", unpacked))
+            held = None
+        else:
+            break
+        waiting -= 1
+        if unpacked is not None:
+            unpacked += 1
+        if waiting <= 0:
+            break
+    return found
+
+
+def _pair(op: dis.Instruction, unpacked: int | None) -> list[tuple[str, int | None]]:
+    names = op.argval if isinstance(op.argval, tuple) else (op.argval,)
+    if op.opname != "STORE_FAST_STORE_FAST":
+        return [(str(names[0]), unpacked)]
+    return [(str(n), None if unpacked is None else unpacked + i) for i, n in enumerate(names)]
+
+
+@functools.lru_cache(maxsize=1024)
+def _instructions(code: types.CodeType) -> tuple[tuple[dis.Instruction, ...], tuple[int, ...]]:
+    instructions = tuple(dis.get_instructions(code))
+    return instructions, tuple(op.offset for op in instructions)

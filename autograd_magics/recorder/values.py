@@ -1,0 +1,75 @@
+"""A tensor's values, copied small and without making the cell wait for a device."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+SMALL = 20
+"""Tensors up to this many elements are copied whole: what fits on a wire of the picture."""
+
+DEVICE_BUDGET = 4096
+"""Copies of device tensors waiting to be read, at most: 20 elements of 8 bytes each are 640 kB."""
+
+
+class Pending:
+    """A value on a device: a copy made on its stream, read once when the cell is over."""
+
+    __slots__ = ("copy", "value")
+
+    def __init__(self, copy: torch.Tensor) -> None:
+        self.copy: torch.Tensor | None = copy
+        self.value: Any = None
+
+
+class Values:
+    """Copies small values; those on a device are gathered and read at the end."""
+
+    def __init__(self, keep: bool) -> None:
+        self._keep = keep
+        self._pending: list[Pending] = []
+
+    def of(self, tensor: torch.Tensor) -> Any:
+        """Nested lists of a small tensor, a `Pending` for one on a device, None for any other."""
+        if not self._keep or tensor.numel() > SMALL or tensor.layout is not torch.strided:
+            return None
+        if torch._C._len_torch_dispatch_stack():  # a mode of the user's would see our reading
+            return None
+        if tensor.is_cpu:
+            return tensor.tolist()
+        if tensor.is_meta or tensor.is_quantized or len(self._pending) >= DEVICE_BUDGET:
+            return None
+        with torch.no_grad():
+            self._pending.append(Pending(tensor.detach().clone()))
+        return self._pending[-1]
+
+    def read(self) -> None:
+        """Bring all waiting copies to the host: one transfer for each device and dtype."""
+        groups: dict[tuple[torch.device, torch.dtype], list[Pending]] = {}
+        for item in self._pending:
+            if item.copy is not None:
+                groups.setdefault((item.copy.device, item.copy.dtype), []).append(item)
+        for items in groups.values():
+            flat = torch.cat([item.copy.reshape(-1) for item in items if item.copy is not None]).cpu()
+            start = 0
+            for item in items:
+                shape, count = item.copy.shape, item.copy.numel()  # type: ignore[union-attr]
+                item.value = flat[start : start + count].reshape(shape).tolist()
+                item.copy = None
+                start += count
+        self._pending.clear()
+
+
+def plain(value: Any) -> Any:
+    """Nested lists of numbers that JSON can hold: NaN, infinities and complex numbers as text."""
+    if isinstance(value, Pending):
+        value = value.value
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if isinstance(value, complex):
+        return f"{value.real:g}{value.imag:+g}j"
+    return value

@@ -1,0 +1,126 @@
+"""Recording a block of code, with or without IPython.
+
+* `with record() as recording: ...`, then `recording.report`.
+* `show(loss)`: the graph behind tensors that already exist.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import cells
+from .options import LIMIT
+from .texts import choose, text
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+    from .recorder.sources import SourceBook
+    from .report import Report
+
+
+def is_strict() -> bool:
+    """Whether our own failures are raised instead of reported: set AUTOGRAD_MAGICS_STRICT=1 for that."""
+    return os.environ.get("AUTOGRAD_MAGICS_STRICT", "0") not in ("", "0")
+
+
+def known_sources(main: str | None) -> SourceBook:
+    """All cells that were seen so far, and the file name of what is to be recorded."""
+    from .recorder.sources import SourceBook
+
+    book = SourceBook(main=main)
+    for cell in cells.known:
+        book.add_cell(cell.filename, cell.number, cell.text)
+    return book
+
+
+class Recording:
+    """A context manager that records its body; afterwards `report` holds what was seen."""
+
+    def __init__(self, *, values: bool, limit: int, lang: str | None, theme: str) -> None:
+        self._lang = choose(lang)
+        self._theme = theme
+        self._settings: dict[str, Any] = {"values": values, "limit": limit}
+        self._recorder: Recorder | None = None
+        self._report: Report | None = None
+        self._state = "magic.record.not_started"
+        self._problem = ""
+
+    @property
+    def report(self) -> Report:
+        """What was recorded.  Raises RuntimeError before the end of the `with` block."""
+        if self._report is None:
+            raise RuntimeError(text(self._state, self._lang, problem=self._problem))
+        return self._report
+
+    def __enter__(self) -> Recording:
+        """Start.  Raises AlreadyRecording where another recording runs, TorchMissing without PyTorch."""
+        from .recorder import Recorder
+
+        frame = _caller()
+        recorder = Recorder(
+            sources=known_sources(frame.f_code.co_filename),
+            namespace=_names(frame),
+            strict=is_strict(),
+            **self._settings,
+        )
+        recorder.start()
+        self._recorder, self._report, self._state = recorder, None, "magic.record.not_ended"
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        try:
+            from .report import Report
+
+            self._report = Report(recorder.stop(error), lang=self._lang, theme=self._theme)
+        except Exception as failure:
+            if is_strict():
+                raise
+            self._state, self._problem = "magic.record.failed", f"{type(failure).__name__}: {failure}"
+            print(text("magic.trouble", self._lang, problem=self._problem), file=sys.stderr)
+
+
+def record(*, values: bool = True, limit: int = LIMIT, lang: str | None = None, theme: str = "auto") -> Recording:
+    """Record the body of a `with` block.
+
+    values: note the values of small tensors; limit: calls after which the rest runs unseen;
+    lang: language of the report (None: the machine's); theme: `"auto"`, `"light"` or `"dark"`.
+    """
+    return Recording(values=values, limit=limit, lang=lang, theme=theme)
+
+
+def show(*tensors: Any, lang: str | None = None, theme: str = "auto", **named: Any) -> Report:
+    """The Report of the graph behind tensors that already exist: `show(loss)`, `show(total=a + b)`.
+
+    Raises TypeError for what is not a tensor.
+    """
+    from .recorder import graph_of
+    from .report import Report
+
+    frame = _caller()
+    known = _names(frame)()
+    found = {_name_of(tensor, known, i): tensor for i, tensor in enumerate(tensors)}
+    return Report(graph_of({**found, **named}), lang=choose(lang), theme=theme)
+
+
+def _caller() -> types.FrameType:
+    """The frame that called into this module, past contextlib's helpers."""
+    frame: types.FrameType = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__") in (__name__, "contextlib"):
+        frame = frame.f_back
+    return frame
+
+
+def _names(frame: types.FrameType) -> Callable[[], dict[str, Any]]:
+    """Reads the variables that a frame sees, as they are at the time of the call."""
+    return lambda: {**frame.f_globals, **frame.f_locals}
+
+
+def _name_of(value: Any, known: dict[str, Any], position: int) -> str:
+    return next((name for name, other in known.items() if other is value), f"tensor_{position}")

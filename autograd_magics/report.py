@@ -1,0 +1,195 @@
+"""What a recording gives: a `Report` holds the trace and its findings and shows itself wherever it is displayed.
+
+* `Report(trace)`: `.trace`, `.graph`, `.findings`; `.to_text()`, `.to_html()`, `.to_svg()`, `.to_graphviz()`,
+  `.widget()`; `.show()`, `.save(path)`.
+* `load(path)`: a saved report; needs neither torch nor IPython.
+
+The last expression of a cell displays a report by `_repr_mimebundle_`: HTML and text, nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import texts
+from .graph import Graph
+from .trace import Trace
+from .trace import load as load_trace
+from .trace import save as save_trace
+
+if TYPE_CHECKING:
+    import graphviz
+
+    from .rules import Finding
+    from .views.boxes import Picture
+    from .views.phrases import Phrases
+
+THEMES = ("auto", "light", "dark")
+DISPLAYS = ("auto", "html", "widget", "text")
+STRICT = "AUTOGRAD_MAGICS_STRICT"
+"""Environment variable: with `1`, failures of rules and views raise instead of being shown as a line."""
+
+
+class Report:
+    """A trace, what was found in it, and how it looks."""
+
+    selection: str = ""
+    """Item that is selected in the view (`"c3"`, `"t5"`, `"L0:6"`), kept up to date where a live link exists."""
+
+    def __init__(self, trace: Trace, *, lang: str | None = None, theme: str = "auto") -> None:
+        """A report on a trace in a language (None: the machine's) and a theme: `"auto"`, `"light"` or `"dark"`.
+
+        Raises ValueError for a language or theme that is not known.
+        """
+        if theme not in THEMES:
+            raise ValueError(f"theme is {theme!r}; it must be one of {', '.join(THEMES)}")
+        self._trace = trace
+        self._lang = texts.choose(lang)
+        self._theme = theme
+        self.trouble: str | None = None
+        """Why findings or a view are missing: our own failure, type and text."""
+
+    @classmethod
+    def load(cls, path: str | pathlib.Path, *, lang: str | None = None, theme: str = "auto") -> Report:
+        """A report on a saved trace; raises `TraceError` when the file is damaged or too new."""
+        return cls(load_trace(path), lang=lang, theme=theme)
+
+    def save(self, path: str | pathlib.Path) -> None:
+        """Write the trace to a file, gzipped when its name ends in `.gz`."""
+        save_trace(self.trace, path)
+
+    # -- what it holds -------------------------------------------------------------------------
+    @property
+    def trace(self) -> Trace:
+        """Everything that was seen."""
+        return self._trace
+
+    @property
+    def lang(self) -> str:
+        """Code of the language of all views."""
+        return self._lang
+
+    @property
+    def theme(self) -> str:
+        """`"auto"`, `"light"` or `"dark"`."""
+        return self._theme
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """Answers about the trace."""
+        return Graph(self.trace)
+
+    @functools.cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """Mistakes and hazards, in the order of the rules."""
+        from . import rules
+
+        return self._guard(lambda: rules.diagnose(self.trace), ())
+
+    @functools.cached_property
+    def phrases(self) -> Phrases:
+        """Words for the rows of the trace, with the minus sign of pictures."""
+        from .views import format, phrases
+
+        return phrases.Phrases(self.graph, self.lang, format.MINUS)
+
+    @functools.cached_property
+    def pictures(self) -> dict[str, Picture]:
+        """The placed `"forward"` and `"backward"` pictures."""
+        from .views import picture
+        from .views.items import Items
+
+        found = Items(self.graph).marks(self.findings)
+        return {
+            "forward": picture.forward(self.graph, phrases=self.phrases, marks=found),
+            "backward": picture.backward(self.graph, phrases=self.phrases, marks=found),
+        }
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing of autograd in it."""
+        changed = self.trace.nodes or self.trace.backwards or self.trace.changes
+        return not (changed or self.graph.drawn_calls or self.findings)
+
+    # -- views ---------------------------------------------------------------------------------
+    def to_text(self) -> str:
+        """For a terminal: at most 80 columns, no colour."""
+        from .views import text
+
+        return text.to_text(self)
+
+    def to_svg(self, path: str | pathlib.Path | None = None, *, picture: str = "forward") -> str:
+        """The `"forward"` or `"backward"` picture as an SVG; written to a file where a path is given."""
+        from .views import svg
+
+        return _written(svg.to_svg(self, picture), path)
+
+    def to_html(self, path: str | pathlib.Path | None = None) -> str:
+        """A self-contained page that works offline; written to a file where a path is given."""
+        from .views import html as page
+
+        return _written(page.to_html(self, page=True), path)
+
+    def to_graphviz(self, *, picture: str = "forward") -> graphviz.Digraph:
+        """The picture for Graphviz; `.source` needs no `dot` program."""
+        from .views import dot
+
+        return dot.to_graphviz(self, picture)
+
+    def widget(self, **traits: Any) -> Any:
+        """An ipywidgets view with the traits `selection`, `findings`, `theme` and `tab`."""
+        from .views import widget
+
+        return widget.ReportWidget(self, **traits)
+
+    def show(self, display: str = "auto") -> None:
+        """Display it: `"html"` in a notebook, `"text"` on a terminal, `"widget"`, or what fits (`"auto"`).
+
+        Raises ValueError for anything else.
+        """
+        if display not in DISPLAYS:
+            raise ValueError(f"display is {display!r}; it must be one of {', '.join(DISPLAYS)}")
+        notebook = sys.modules.get("IPython.display")
+        shell = sys.modules.get("IPython")
+        if display == "text" or notebook is None or shell is None or shell.get_ipython() is None:
+            print(self.to_text())
+        else:
+            notebook.display(self.widget() if display == "widget" else self)
+
+    def __repr__(self) -> str:
+        return self._guard(self.to_text, "") or f"<Report: {self.trouble}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from .views import html as page
+
+        bundle = {"text/plain": repr(self)}
+        shown = self._guard(lambda: page.to_html(self), "")
+        bundle["text/html"] = shown or f"<pre>{html.escape(bundle['text/plain'])}\n{html.escape(self.trouble or '')}</pre>"
+        return bundle
+
+    def _guard(self, make: Callable[[], Any], fallback: Any) -> Any:
+        """What `make` gives; after a failure of ours the fallback, and the failure in `trouble`."""
+        try:
+            return make()
+        except Exception as error:
+            if os.environ.get(STRICT) == "1":
+                raise
+            self.trouble = f"{type(error).__name__}: {error}"
+            return fallback
+
+
+def load(path: str | pathlib.Path, *, lang: str | None = None, theme: str = "auto") -> Report:
+    """A report on a saved trace; raises `TraceError` when the file is damaged or too new."""
+    return Report.load(path, lang=lang, theme=theme)
+
+
+def _written(text: str, path: str | pathlib.Path | None) -> str:
+    if path is not None:
+        pathlib.Path(path).write_text(text, encoding="utf-8")
+    return text

@@ -1,0 +1,497 @@
+"""What can happen in a recorded cell, as frozen rows of plain data.
+
+A `Trace` is the file format, the fixture of the tests and the bug report: rules and views know
+nothing that is not in it.  Every row's `id` is its index in its table, rows refer to each other by
+these integers, and `at` is the place of a row in the one order in which everything happened.
+
+* `Trace.to_json()`, `Trace.from_json(text)`: the format, by columns.
+* `save(trace, path)`, `load(path)`: the same in a file (gzip when the name ends in `.gz`).
+
+Standard library only: a saved trace opens without torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import gzip
+import json
+import pathlib
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+FORMAT = "autograd_magics.trace"
+VERSION = 1
+
+Ids = tuple[int, ...]
+Value = Any
+"""A tensor's values as nested lists of numbers; `"nan"`, `"inf"`, `"-inf"` and complex as text."""
+
+
+class TraceError(ValueError):
+    """A trace file could not be read; the message says what was given and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that calls came from: a notebook cell or a Python file."""
+
+    id: int
+    kind: str
+    """`"cell"` or `"file"`."""
+    number: int | None
+    """Execution count of a cell (`In [number]`), None for a file."""
+    filename: str
+    text: str | None
+    """The whole cell as the user wrote it; None where it could not be read or is a file."""
+    line_texts: dict[str, str] = field(default_factory=dict)
+    """For files: only the lines that places point at, by line number as text."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An exact span of source.  Lines count from 1, columns from 0 in characters."""
+
+    id: int
+    source: int
+    line: int
+    column: int | None
+    end_line: int | None
+    end_column: int | None
+    function: str
+    """Name of the code object: `"<module>"` for the body of a cell."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A block of memory that one or more tensors look into."""
+
+    id: int
+    bytes: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor as it was at one moment.  An in-place change makes a new row of the same `object`."""
+
+    id: int
+    at: int
+    object: int
+    """Same number, same Python tensor."""
+    version: int
+    """PyTorch's version counter, shared by all views of a storage."""
+    shape: Ids
+    dtype: str
+    """Without the `torch.` prefix: `"float32"`."""
+    device: str
+    storage: int | None
+    bytes: int
+    """numel * itemsize of this tensor; the storage behind it may be larger."""
+    requires_grad: bool
+    leaf: bool
+    node: int | None
+    """The `grad_fn`, None for leaves."""
+    output_nr: int
+    """Which output of that node this is."""
+    call: int | None
+    """The call that made this state, None for what existed before or came from elsewhere."""
+    retains_grad: bool
+    parameter: bool
+    """An `nn.Parameter`."""
+    value: Value | None
+    """Whole value of a small tensor, None of a large one."""
+    grad_of: int | None = None
+    """The object whose `.grad` this tensor is."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name that the user's code gave to a tensor."""
+
+    id: int
+    at: int
+    name: str
+    """`"w"`, `"self.h"`, `"model.fc.weight"`."""
+    tensor: int
+    place: int | None
+    """Where it was assigned; None where it was only found in the namespace."""
+    function: str
+    """Code object whose variable it is: `"<module>"` for the user's namespace."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception, as PyTorch or Python raised it."""
+
+    at: int
+    type: str
+    message: str
+    places: Ids
+    """Where it passed through the user's code, innermost first."""
+    node: int | None = None
+    """The autograd node that was running or was called, where known."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of torch's Python API, seen where the user's code made it."""
+
+    id: int
+    at: int
+    end: int
+    name: str
+    """`"mul"`, without the module."""
+    qualified: str
+    """`"Tensor.mul"`, `"torch.nn.functional.relu"`; `"unseen"` for work that was not seen as a call."""
+    places: Ids
+    """Where it was called: innermost frame outside torch first, then its callers outwards."""
+    inputs: Ids
+    """Tensor rows in the order of the arguments."""
+    constants: tuple[tuple[str, Any], ...]
+    """Other small arguments as (position or keyword, plain value)."""
+    outputs: Ids
+    nodes: Ids
+    """Autograd nodes that it made."""
+    inplace: bool
+    """The first output is the first input, changed."""
+    grad_enabled: bool
+    cut: str | None
+    """Why no gradient passes although an input requires grad: `"no_grad"`, `"inference"`, `"detach"`,
+    `"data"`, `"item"`, `"numpy"`, `"copy"`, `"integer"` (a result whose dtype has no gradient)."""
+    error: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """A reading of `.grad` or `.grad_fn` by the user's code."""
+
+    id: int
+    at: int
+    attribute: str
+    tensor: int
+    places: Ids
+    result: int | None
+    """The tensor that `.grad` gave."""
+    node: int | None
+    """The node that `.grad_fn` gave."""
+    name: str | None
+    """The name that the result was assigned to, if it was."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of autograd's own graph (`grad_fn`); AccumulateGrad nodes stand for leaves."""
+
+    id: int
+    at: int
+    name: str
+    call: int | None
+    """The call that made it; None for AccumulateGrad and for what earlier cells or backward made."""
+    origin: str
+    """`"call"`, `"leaf"` (AccumulateGrad), `"earlier"` (before this recording), `"backward"`
+    (made by a backward with `create_graph=True`), `"unseen"`."""
+    place: int | None
+    """Where it was made, also in an earlier recorded cell."""
+    edges: tuple[tuple[int | None, int], ...]
+    """`next_functions`: (node, input number); None where no gradient is needed."""
+    leaf: int | None
+    """Of AccumulateGrad: the leaf's tensor row."""
+    order: int
+    """1 for the forward graph, 2 for what a `create_graph` backward over it made, and so on."""
+    freed_by: int | None = None
+    """The backward of this trace that freed its saved tensors."""
+    freed_at: int | None = None
+    freed_place: int | None = None
+    """Where that backward was called, also in an earlier recorded cell."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A tensor that a node keeps for backward."""
+
+    id: int
+    at: int
+    node: int
+    slot: str
+    """`"self"`, `"other"`, `"result"`; `"0"`, `"1"`... for custom Functions."""
+    tensor: int | None
+    """The row of the tensor that was saved, where it was seen; None for internal buffers."""
+    storage: int | None
+    shape: Ids
+    dtype: str
+    device: str
+    bytes: int
+    version: int | None
+    """PyTorch's version counter when it was saved, None where it was first seen later."""
+    hidden: bool = False
+    """Kept through hooks (checkpoint, offload): never unpacked, size unknown."""
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A gradient that travelled: metadata, and the value of a small one."""
+
+    shape: Ids
+    dtype: str
+    device: str
+    value: Value | None
+
+
+@dataclass(frozen=True)
+class Backward:
+    """One run of the engine: `.backward()`, `autograd.backward` or `autograd.grad`."""
+
+    id: int
+    at: int
+    end: int
+    kind: str
+    """`"Tensor.backward"`, `"autograd.backward"` or `"autograd.grad"`."""
+    places: Ids
+    roots: Ids
+    gradients: tuple[Gradient | None, ...]
+    """What was passed as `gradient=` / `grad_outputs=`, one for each root; None where nothing was."""
+    inputs: Ids | None
+    """Tensor rows of `inputs=`; None where all leaves are meant."""
+    retain_graph: bool
+    create_graph: bool
+    order: int
+    """1 for first derivatives, 2 where the graph walked was itself made by backward, and so on."""
+    results: tuple[int | None, ...] = ()
+    """Of `autograd.grad`: the tensors returned."""
+    error: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node run by the engine."""
+
+    id: int
+    at: int
+    backward: int
+    node: int
+    received: tuple[Gradient | None, ...]
+    """One for each output of the forward operation."""
+    sent: tuple[Gradient | None, ...]
+    """One for each edge; None where none was sent or it could not be told."""
+
+
+@dataclass(frozen=True)
+class GradChange:
+    """A change of a tensor's `.grad`."""
+
+    id: int
+    at: int
+    object: int
+    tensor: int
+    """The state of the tensor then."""
+    kind: str
+    """`"accumulated"` (by a backward), `"set"`, `"cleared"` (to None), `"zeroed"`, `"changed"` (another
+    in-place operation), `"unseen"` (it differs from what was last seen; nobody was watching)."""
+    backward: int | None
+    places: Ids
+    before: Gradient | None
+    """None where `.grad` was None."""
+    added: Gradient | None
+    after: Gradient | None
+    before_places: Ids = ()
+    """Where the value before was last written, also in an earlier recorded cell."""
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A Python warning of PyTorch's own."""
+
+    id: int
+    at: int
+    category: str
+    message: str
+    places: Ids
+
+
+TABLES: dict[str, type] = {
+    "sources": Source, "places": Place, "storages": Storage, "tensors": Tensor, "names": Name,
+    "calls": Call, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
+    "steps": Step, "changes": GradChange, "warnings": Warned,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything that was seen of one cell or one `with record()` block."""
+
+    run: str
+    """Random hex: names this recording."""
+    torch: str
+    """Version of PyTorch."""
+    source: int | None
+    """The recorded cell in `sources`; None where nothing of it was seen."""
+    sources: tuple[Source, ...] = ()
+    places: tuple[Place, ...] = ()
+    storages: tuple[Storage, ...] = ()
+    tensors: tuple[Tensor, ...] = ()
+    names: tuple[Name, ...] = ()
+    calls: tuple[Call, ...] = ()
+    accesses: tuple[Access, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    saved: tuple[Saved, ...] = ()
+    backwards: tuple[Backward, ...] = ()
+    steps: tuple[Step, ...] = ()
+    changes: tuple[GradChange, ...] = ()
+    warnings: tuple[Warned, ...] = ()
+    failure: Failure | None = None
+    """The exception that ended the cell."""
+    dropped: int = 0
+    """Calls beyond the limit that were run but not recorded."""
+    problem: str | None = None
+    """The recorder's own failure, if it had one: type and text."""
+
+    def to_json(self) -> str:
+        """The trace as JSON text, one list for each column of each table."""
+        head = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in TABLES}
+        tables = {name: _columns(row, getattr(self, name)) for name, row in TABLES.items()}
+        return json.dumps(
+            {"format": FORMAT, "version": VERSION, **head, **tables}, separators=(",", ":"), allow_nan=False
+        )
+
+    @staticmethod
+    def from_json(text: str) -> Trace:
+        """Read what `to_json` wrote; raises `TraceError` when it is damaged or too new."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise TraceError(f"not a trace: expected JSON, got {_shorten(text)!r} ({error}); save it again") from None
+        return _from_data(data)
+
+
+def save(trace: Trace, path: str | pathlib.Path) -> None:
+    """Write a trace to a file, gzipped when its name ends in `.gz`."""
+    data = trace.to_json().encode()
+    pathlib.Path(path).write_bytes(gzip.compress(data, 6) if str(path).endswith(".gz") else data)
+
+
+def load(path: str | pathlib.Path) -> Trace:
+    """Read a trace from a file; raises `TraceError` naming the file when it is damaged or too new."""
+    try:
+        data = pathlib.Path(path).read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return Trace.from_json(data.decode())
+    except (TraceError, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise TraceError(f"{path}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _columns(row: type, rows: tuple[Any, ...]) -> dict[str, list[Any]]:
+    return {f.name: [_plain(getattr(r, f.name)) for r in rows] for f in dataclasses.fields(row) if f.name != "id"}
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+@functools.lru_cache(maxsize=None)
+def _hints(row: type) -> dict[str, Any]:
+    return typing.get_type_hints(row)
+
+
+def _from_data(data: Any) -> Trace:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise TraceError(f"not a trace: expected format {FORMAT!r}; give a file that report.save() wrote")
+    if not isinstance(data.get("version"), int) or data["version"] > VERSION:
+        raise TraceError(
+            f"this trace has format version {data.get('version')!r}, newer than the {VERSION} known here: "
+            "pip install --upgrade autograd_magics"
+        )
+    try:
+        known = {f.name for f in dataclasses.fields(Trace)}
+        head = {k: _typed(_hints(Trace)[k], v) for k, v in data.items() if k in known and k not in TABLES}
+        tables = {name: _rows(row, data.get(name, {})) for name, row in TABLES.items()}
+        trace = Trace(**head, **tables)
+        _check_references(trace)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TraceError(f"damaged trace: {type(error).__name__}: {error}; save it again") from None
+    return trace
+
+
+def _rows(row: type, columns: dict[str, list[Any]]) -> tuple[Any, ...]:
+    hints = _hints(row)
+    known = {k: [_typed(hints[k], v) for v in column] for k, column in columns.items() if k in hints}
+    lengths = {len(column) for column in known.values()}
+    if len(lengths) > 1:
+        raise ValueError(f"columns of {row.__name__} differ in length")
+    return tuple(row(id=i, **{k: c[i] for k, c in known.items()}) for i in range(lengths.pop() if lengths else 0))
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """`value` as the dataclass field of that type holds it; a value of another type raises."""
+    if hint is Any or hint == typing.Optional[Any]:
+        return value
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _typed(next(a for a in typing.get_args(hint) if a is not type(None)), value)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list, got {value!r}")
+        kinds = typing.get_args(hint)
+        if kinds[-1] is Ellipsis:
+            return tuple(_typed(kinds[0], item) for item in value)
+        return tuple(_typed(kind, item) for kind, item in zip(kinds, value, strict=True))
+    if dataclasses.is_dataclass(hint):
+        hints = _hints(typing.cast(type, hint))
+        return hint(**{k: _typed(hints[k], v) for k, v in value.items() if k in hints})  # type: ignore[operator]
+    expected = origin or hint
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+        raise TypeError(f"expected {expected.__name__}, got {value!r}")
+    return value
+
+
+_REFERENCES: dict[str, str] = {
+    "source": "sources", "place": "places", "places": "places", "storage": "storages",
+    "tensor": "tensors", "inputs": "tensors", "outputs": "tensors", "roots": "tensors",
+    "results": "tensors", "leaf": "tensors", "result": "tensors", "call": "calls", "node": "nodes",
+    "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
+    "before_places": "places",
+}  # fmt: skip
+
+
+def _check_references(trace: Trace) -> None:
+    """Every id must resolve: views index without looking, whoever wrote the file."""
+    sizes = {name: len(getattr(trace, name)) for name in TABLES}
+    for table in TABLES:
+        for row in getattr(trace, table):
+            _check_row(row, sizes)
+    for row in (trace, trace.failure):
+        if row is not None:
+            _check_row(row, sizes)
+
+
+def _check_row(row: Any, sizes: dict[str, int]) -> None:
+    for f in dataclasses.fields(row):
+        value = getattr(row, f.name)
+        if f.name == "error" and value is not None:
+            _check_row(value, sizes)
+        elif f.name == "edges":
+            _check_ids(row, f.name, [n for n, _ in value], sizes["nodes"])
+        elif f.name in _REFERENCES and not (isinstance(row, Tensor) and f.name == "leaf") and not isinstance(row, Trace):
+            ids = value if isinstance(value, tuple) else (value,)
+            _check_ids(row, f.name, ids, sizes[_REFERENCES[f.name]])
+    if isinstance(row, Trace):
+        _check_ids(row, "source", (row.source,), sizes["sources"])
+
+
+def _check_ids(row: Any, name: str, ids: typing.Iterable[int | None], size: int) -> None:
+    for i in ids:
+        if i is not None and not 0 <= i < size:
+            raise ValueError(f"{type(row).__name__}.{name} refers to row {i}, which is not there")

@@ -1,0 +1,119 @@
+"""The picture of autograd's own nodes before it is placed: what `grad_fn.next_functions` leads through."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+
+from ..graph import Graph
+from ..trace import Node, Step
+from . import format
+from .boxes import Box, Plan
+from .forward import CROWDED, SHARED
+from .grouping import groups
+from .phrases import Phrases
+
+
+class BackwardPlans:
+    """Plans of the parts of autograd's graph, in the order in which they were made."""
+
+    def __init__(self, graph: Graph, phrases: Phrases, limit: int) -> None:
+        self.graph, self.trace, self.phrases, self.limit = graph, graph.trace, phrases, limit
+
+    @cached_property
+    def inner(self) -> tuple[Node, ...]:
+        """The nodes that are no leaves."""
+        return tuple(node for node in self.trace.nodes if node.leaf is None)
+
+    @cached_property
+    def users(self) -> dict[int, list[int]]:
+        """By AccumulateGrad node: the indices in `inner` of the nodes that lead to it."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, node in enumerate(self.inner):
+            for target in dict.fromkeys(self._targets(node)):
+                if self.trace.nodes[target].leaf is not None:
+                    found[target].append(index)
+        return found
+
+    def _targets(self, node: Node) -> list[int]:
+        return [target for target, _ in node.edges if target is not None]
+
+    def plans(self) -> list[Plan]:
+        """One plan for each part that hangs together."""
+        index = {node.id: i for i, node in enumerate(self.inner)}
+        links = [(i, index[t]) for i, node in enumerate(self.inner) for t in self._targets(node) if t in index]
+        places = [p.id if (p := self.graph.node_place(node)) is not None else None for node in self.inner]
+        parts = groups(links, self.users.values(), places)
+        return [plan for part in parts for plan in self._pieces(part)]
+
+    def _pieces(self, part: list[int]) -> Iterator[Plan]:
+        """The plan of a part; of one that is far too large only its ends."""
+        room = max(self.limit // 2, 2)
+        nodes = [self.inner[i] for i in part]
+        if len(nodes) <= room:
+            yield self._plan(nodes)
+            return
+        yield self._plan(nodes[: room // 2])
+        yield Plan(weight=len(nodes) - room // 2 * 2)
+        yield self._plan(nodes[-(room // 2) :])
+
+    def _plan(self, nodes: list[Node]) -> Plan:
+        plan = Plan(weight=len(nodes))
+        ids = {node.id for node in nodes}
+        ran = {step.backward for node in nodes for step in self.graph.steps_of(node.id)}
+        boxes = {node.id: plan.add(self._node_box(node)) for node in reversed(nodes)}
+        uses: dict[int, int] = defaultdict(int)
+        for node in nodes:
+            for target in dict.fromkeys(self._targets(node)):
+                uses[target] += 1
+        crowded = len(self.trace.nodes) > CROWDED
+        for node in reversed(nodes):
+            for target in self._targets(node):
+                leaf = self.trace.nodes[target]
+                if leaf.leaf is None and target not in ids:
+                    continue
+                repeated = uses[target] > SHARED or (crowded and uses[target] > 1)
+                if leaf.leaf is not None and (target not in boxes or repeated):
+                    boxes[target] = plan.add(self._leaf_box(leaf, ran))
+                plan.links.append((boxes[node.id], boxes[target], "data"))
+        return plan
+
+    # -- boxes ---------------------------------------------------------------------------------
+    def _node_box(self, node: Node) -> Box:
+        tensor = self.graph.node_tensor(node.id)
+        name = self.phrases.name(tensor.id) if tensor is not None else ""
+        style = "unseen" if node.origin == "unseen" else "node"
+        box = Box(f"n{node.id}", "rect", style, format.clip(format.clean(node.name), 32), name, title=self._title(node))
+        box.above = self.phrases.order(node.order)
+        step = self._step(node)
+        if step is not None:
+            box.below = ", ".join(self.phrases.value(g) for g in step.received if g is not None)
+        return box
+
+    def _step(self, node: Node) -> Step | None:
+        """The run of a node to show: the last of the lowest derivative order."""
+        steps = self.graph.steps_of(node.id)
+        order = min((self.trace.backwards[s.backward].order for s in steps), default=0)
+        return next((s for s in reversed(steps) if self.trace.backwards[s.backward].order == order), None)
+
+    def _leaf_box(self, node: Node, ran: set[int]) -> Box:
+        tensor = self.trace.tensors[node.leaf or 0]
+        name = self.phrases.label(tensor.id)
+        box = Box(f"n{node.id}", "pill", "accumulate", format.clean(node.name), name, title=self._title(node))
+        changes = [c for c in self.graph.changes_by_object.get(tensor.object, ()) if c.backward in ran]
+        if changes:
+            box.below = self.phrases.text("view.grad", value=self.phrases.maybe(changes[-1].after))
+        elif ran:
+            box.below, box.below_dim = self.phrases.text("view.no_grad"), True
+        return box
+
+    def _title(self, node: Node) -> str:
+        place = self.graph.node_place(node)
+        parts = [self.phrases.node(node.id), self.phrases.line(place), self.phrases.statement(place)]
+        if node.origin == "earlier":
+            parts.append(self.phrases.text("view.origin_earlier"))
+        if node.order > 1:
+            parts.append(self.phrases.text("view.origin_backward"))
+        parts.append(self.phrases.freed(node))
+        return " · ".join(format.clip(part, 200) for part in parts if part)

@@ -1,0 +1,122 @@
+"""How numbers, sizes and foreign text are written; the one place for it.
+
+* `number`, `value_text`, `bytes_text`, `shape_text`, `tensor_text`: figures.
+* `clean`: text of the user's without what would break a terminal, an XML document or a line.
+* `columns`, `pixels`, `clip`: how wide a text is on a terminal, in a picture, and cutting it to size.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+MINUS = "−"
+"""The minus sign of pictures; terminals get the hyphen."""
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_EXACT = 10**6
+"""Whole numbers below this are written in full."""
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def number(value: Any, minus: str = "-") -> str:
+    """A number with four significant digits, without trailing zeros; text (`"nan"`, complex) as it is."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return clean(value).replace("-", minus)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value).replace("-", minus)
+    if value == int(value) and abs(value) < _EXACT:
+        return str(int(value)).replace("-", minus)
+    text = f"{value:.4g}"
+    mantissa, _, exponent = text.partition("e")
+    return (f"{mantissa}e{int(exponent)}" if exponent else text).replace("-", minus)
+
+
+def value_text(value: Any, limit: int = 26, minus: str = "-") -> str | None:
+    """Nested lists of numbers as `[[1 2 3] [4 5 6]]`; None where there is no value or it is longer than `limit`."""
+    if value is None:
+        return None
+    parts: list[str] = []
+    length = 0
+    for part in _value_parts(value, minus):
+        parts.append(part)
+        length += len(part)
+        if length > limit:
+            return None
+    return "".join(parts)
+
+
+def _value_parts(value: Any, minus: str) -> Iterator[str]:
+    if not isinstance(value, (list, tuple)):
+        yield number(value, minus)
+        return
+    yield "["
+    for index, item in enumerate(value):
+        if index:
+            yield " "
+        yield from _value_parts(item, minus)
+    yield "]"
+
+
+def bytes_text(size: int) -> str:
+    """A size in bytes, in units of 1000: `16 B`, `1.5 kB`, `12.3 MB`."""
+    amount, unit = float(size), 0
+    while amount >= 999.95 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1000, unit + 1
+    text = f"{amount:.1f}".removesuffix(".0")
+    return f"{text} {_UNITS[unit]}"
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as PyTorch people write it: `[2, 3]`."""
+    return f"[{', '.join(str(size) for size in shape)}]"
+
+
+def tensor_text(dtype: str, shape: Iterable[int]) -> str:
+    """What a tensor is without its values: `float32[2,3]`."""
+    return f"{dtype}[{','.join(str(size) for size in shape)}]"
+
+
+def clean(text: str, keep: str = "") -> str:
+    """The text without control characters, line ends and marks that turn the direction of writing."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in keep or _harmless(c) else " " if c in "\n\t" else "\ufffd" for c in text)
+
+
+def _harmless(character: str) -> bool:
+    odd = unicodedata.category(character) in ("Cc", "Cs", "Cn", "Zl", "Zp") or character in _BIDI
+    return not odd
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that the text takes: two for east-asian characters, none for combining ones."""
+    return len(text) if text.isascii() else sum(_cells(c) for c in text)
+
+
+def _cells(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def pixels(text: str, size: float) -> float:
+    """Width in a picture of monospaced text of that font size, in px."""
+    return columns(text) * size * 0.605
+
+
+def clip(text: str, limit: int) -> str:
+    """The text cut to at most `limit` columns, ending in an ellipsis where something was cut."""
+    if columns(text) <= limit:
+        return text
+    kept, used = [], 0
+    for character in text:
+        used += _cells(character)
+        if used > limit - 1:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"

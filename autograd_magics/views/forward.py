@@ -1,0 +1,256 @@
+"""The picture of the computation before it is placed: leaves, calls, and the tensors that flow between them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..graph import Graph
+from ..trace import Backward, Call, Tensor
+from . import format
+from .boxes import IN_CIRCLE, Box, Plan
+from .grouping import groups
+from .phrases import Phrases
+from .symbols import plain, symbol
+
+SHARED = 4
+"""A leaf with more uses than this is repeated at each of them."""
+CROWDED = 60
+"""In a picture with more boxes than this, every leaf with more than one use is repeated."""
+RESULTS = 4
+"""An `autograd.grad` with more results than this is drawn only where they are used."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """What makes tensors: a call, or an `autograd.grad`."""
+
+    id: str
+    row: Call | Backward
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    place: int | None
+
+
+class ForwardPlans:
+    """Plans of the parts of a computation, in order of time."""
+
+    def __init__(self, graph: Graph, phrases: Phrases, limit: int) -> None:
+        self.graph, self.trace, self.phrases, self.limit = graph, graph.trace, phrases, limit
+
+    # -- what there is -------------------------------------------------------------------------
+    @cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """Everything that is drawn as an operation, in order of time."""
+        calls = [op for call in self.graph.drawn_calls if (op := self._call(call)) is not None]
+        used = {t for op in calls for t in op.inputs} | {t for b in self.trace.backwards for t in b.roots}
+        derivatives = [op for row in self.trace.backwards if (op := self._derivative(row, used)) is not None]
+        return tuple(sorted([*calls, *derivatives], key=lambda op: op.row.at))
+
+    def _call(self, call: Call) -> Op | None:
+        outputs = tuple(t for t in dict.fromkeys(call.outputs) if self.trace.tensors[t].call == call.id)
+        if not outputs and call.error is None and not call.cut:
+            return None
+        return Op(f"c{call.id}", call, call.inputs, outputs, self._place(call.places))
+
+    def _derivative(self, row: Backward, used: set[int]) -> Op | None:
+        results = tuple(t for t in row.results if t is not None and self.trace.tensors[t].call is None)
+        if len(results) > RESULTS:
+            results = tuple(t for t in results if t in used)
+        return Op(f"b{row.id}", row, row.roots, results, self._place(row.places)) if results else None
+
+    def _place(self, places: Sequence[int]) -> int | None:
+        place = self.graph.place(places)
+        return None if place is None else place.id
+
+    @cached_property
+    def makers(self) -> dict[int, int]:
+        """By tensor row: the index of the operation that made it."""
+        return {t: index for index, op in enumerate(self.ops) for t in op.outputs}
+
+    @cached_property
+    def users(self) -> dict[int, list[int]]:
+        """By tensor row: the indices of the operations that take it."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, op in enumerate(self.ops):
+            for tensor in dict.fromkeys(op.inputs):
+                found[tensor].append(index)
+        return found
+
+    @cached_property
+    def crowded(self) -> bool:
+        """Whether there are so many boxes that shared leaves are repeated at each use."""
+        boxes = len(self.ops) + len(self.makers) + sum(t not in self.makers for t in self.users)
+        return boxes > CROWDED
+
+    # -- plans ---------------------------------------------------------------------------------
+    def plans(self) -> list[Plan]:
+        """One plan for each part that hangs together."""
+        links = [(self.makers[t], user) for t, users in self.users.items() if t in self.makers for user in users]
+        shared = [users for t, users in self.users.items() if t not in self.makers]
+        parts = groups(links, shared, [op.place for op in self.ops])
+        return [plan for part in parts for plan in self._pieces(part)]
+
+    def _pieces(self, part: list[int]) -> Iterator[Plan]:
+        """The plan of a part; of one that is far too large only its beginning and its end."""
+        room = max(self.limit // 3, 2)
+        if len(part) <= room:
+            yield self._plan([self.ops[i] for i in part])
+            return
+        yield self._plan([self.ops[i] for i in part[: room // 2]])
+        yield Plan(weight=len(part) - room // 2 * 2)
+        yield self._plan([self.ops[i] for i in part[-(room // 2) :]])
+
+    def _plan(self, ops: list[Op]) -> Plan:
+        plan = Plan(weight=len(ops))
+        flows = _Flows(self, ops)
+        made: dict[int, int] = {}
+        sources: dict[int, int] = {}
+        for op in ops:
+            starts = [self._start(plan, t, made, sources, flows) for t in op.inputs]
+            index = plan.add(self._op_box(op))
+            for tensor, start in zip(op.inputs, starts, strict=True):
+                plan.links.append((start, index, self._kind(op, tensor)))
+            for tensor in self._shown(op):
+                made[tensor] = plan.add(self._tensor_box(tensor, flows))
+                plan.links.append((index, made[tensor], "data"))
+        self._link_states(plan, made, sources)
+        return plan
+
+    def _start(
+        self, plan: Plan, tensor: int, made: dict[int, int], sources: dict[int, int], flows: _Flows
+    ) -> int:
+        """The box that a tensor comes from; a new one for a leaf that is not there yet or is repeated."""
+        if tensor in made:
+            return made[tensor]
+        uses = flows.uses[tensor]
+        if tensor not in sources or uses > SHARED or (self.crowded and uses > 1):
+            sources[tensor] = plan.add(self._source_box(tensor, flows))
+        return sources[tensor]
+
+    def _kind(self, op: Op, tensor: int) -> str:
+        cut = isinstance(op.row, Call) and op.row.cut is not None
+        return "cut" if cut and self.trace.tensors[tensor].requires_grad else "data"
+
+    def _shown(self, op: Op) -> tuple[int, ...]:
+        """The results to draw: those used, named or walked back from, or else the first."""
+        roots = {t for row in self.trace.backwards for t in row.roots}
+        shown = tuple(t for t in op.outputs if t in self.users or t in roots or self.graph.names(t))
+        return shown or op.outputs[:1]
+
+    def _link_states(self, plan: Plan, made: dict[int, int], sources: dict[int, int]) -> None:
+        """Link a tensor that changed without a drawn call to what it was before."""
+        states: dict[int, list[Tensor]] = defaultdict(list)
+        for tensor in [*made, *sources]:
+            row = self.trace.tensors[tensor]
+            states[row.object].append(row)
+        for rows in states.values():
+            rows.sort(key=lambda row: (row.at, row.id))
+            for before, after in zip(rows, rows[1:], strict=False):
+                if after.id in sources:
+                    start = made[before.id] if before.id in made else sources[before.id]
+                    plan.links.append((start, sources[after.id], "state"))
+
+    # -- boxes ---------------------------------------------------------------------------------
+    def _op_box(self, op: Op) -> Box:
+        if isinstance(op.row, Backward):
+            box = Box(op.id, "circle", "call", self._derivative_label(op.row), title=self._derivative_title(op.row))
+        else:
+            box = Box(op.id, "circle", self._call_style(op.row), symbol(op.row), title=self._call_title(op.row))
+            if op.row.cut:
+                box.below, box.below_dim = self.phrases.text(f"view.cut_short_{op.row.cut}"), True
+        if format.columns(box.label) > IN_CIRCLE:
+            box.shape = "rect"
+        return box
+
+    def _call_style(self, call: Call) -> str:
+        if call.error is not None:
+            return "failed"
+        if call.qualified == "unseen":
+            return "unseen"
+        return "cut" if call.cut else "call"
+
+    def _call_title(self, call: Call) -> str:
+        phrases = self.phrases
+        parts = [phrases.operation(call), phrases.line_at(call.places)]
+        parts += [format.clean(self.trace.nodes[n].name) for n in call.nodes]
+        if call.cut:
+            parts.append(phrases.cut(call))
+        if call.error is not None:
+            parts.append(format.clip(format.clean(f"{call.error.type}: {call.error.message}"), 200))
+        if plain(call.name) == "unseen":
+            parts[0] = phrases.text("view.unseen_call")
+        return " · ".join(part for part in parts if part)
+
+    def _derivative_label(self, row: Backward) -> str:
+        names = [self.phrases.name(t) for t in row.inputs or ()]
+        return f"∂/∂{names[0]}" if len(names) == 1 and names[0] else "∂"
+
+    def _derivative_title(self, row: Backward) -> str:
+        parts = [row.kind, self.phrases.line_at(row.places), self.phrases.order(row.order)]
+        return " · ".join(part for part in parts if part)
+
+    def _source_box(self, tensor: int, flows: _Flows) -> Box:
+        row = self.trace.tensors[tensor]
+        style = ("leaf" if row.requires_grad else "input") if row.leaf else "unseen"
+        box = Box(f"t{tensor}", "pill", style, self.phrases.label(tensor), title=self._title(row))
+        self._fill(box, row)
+        if style == "leaf":
+            box.below, box.below_dim = self._leaf_gradient(row, flows)
+        elif style == "unseen":
+            box.below = self._gradient(row)
+        return box
+
+    def _tensor_box(self, tensor: int, flows: _Flows) -> Box:
+        row = self.trace.tensors[tensor]
+        if flows.uses[tensor]:
+            box = Box(f"t{tensor}", "wire", "result", name=self.phrases.name(tensor), title=self._title(row))
+            box.above = self.phrases.value(row)
+        else:
+            box = Box(f"t{tensor}", "rect", "result", self.phrases.label(tensor), title=self._title(row))
+            self._fill(box, row)
+        box.below = self._gradient(row)
+        return box
+
+    def _fill(self, box: Box, row: Tensor) -> None:
+        """Value above and shape beside the label of a small tensor; dtype and shape above for a large one."""
+        value = format.value_text(row.value, minus=self.phrases.minus)
+        box.above = value or format.tensor_text(row.dtype, row.shape)
+        box.sub = self.phrases.shape(row) if value else ""
+
+    def _gradient(self, row: Tensor) -> str:
+        gradient = self.graph.gradient(row.id)
+        return "" if gradient is None else self.phrases.value(gradient)
+
+    def _leaf_gradient(self, row: Tensor, flows: _Flows) -> tuple[str, bool]:
+        """What this part's backward left in `.grad` or returned for a leaf; whether that is nothing."""
+        changes = [c for c in self.graph.changes_by_object.get(row.object, ()) if c.backward in flows.backwards]
+        if changes:
+            return self.phrases.text("view.grad", value=self.phrases.maybe(changes[-1].after)), False
+        returned = [g for b, g in self.graph.gradients(row.id) if b.id in flows.backwards]
+        if returned:
+            return self.phrases.value(returned[0]), False
+        asked = any(self.trace.backwards[b].inputs is None for b in flows.backwards)
+        return (self.phrases.text("view.no_grad"), True) if asked else ("", False)
+
+    def _title(self, row: Tensor) -> str:
+        names = " = ".join(format.clean(name) for name in self.graph.names(row.id)) or self.phrases.label(row.id)
+        parts = [names, self.phrases.role(row), format.tensor_text(row.dtype, row.shape)]
+        if row.device != "cpu":
+            parts.append(format.clean(row.device))
+        return " · ".join(format.clip(part, 200) for part in parts)
+
+
+class _Flows:
+    """What holds for one part of the picture: uses of its tensors, and the backwards that ran from it."""
+
+    def __init__(self, plans: ForwardPlans, ops: list[Op]) -> None:
+        self.uses: dict[int, int] = defaultdict(int)
+        for op in ops:
+            for tensor in dict.fromkeys(op.inputs):
+                self.uses[tensor] += 1
+        here = {t for op in ops for t in op.outputs}
+        rows = plans.trace.backwards
+        self.backwards = {row.id for row in rows if row.error is None and not here.isdisjoint(row.roots)}

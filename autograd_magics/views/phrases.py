@@ -1,0 +1,145 @@
+"""Rows of a trace in words: `Phrases(graph, lang)` names tensors, places, values and gradients in one language.
+
+Everything that comes from the user (names, source, messages) passes `clean` here, once, for all views.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from .. import texts
+from ..graph import Graph
+from ..trace import Backward, Call, Gradient, Node, Place, Source, Tensor
+from . import format
+
+LABEL = 32
+"""Longest label, in columns; the whole text stands in titles and details."""
+_TAKES_A_LIST = frozenset({"cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack"})
+
+
+class Phrases:
+    """Words for the rows of one trace."""
+
+    def __init__(self, graph: Graph, lang: str = texts.FALLBACK, minus: str = "-") -> None:
+        self.graph = graph
+        self.trace = graph.trace
+        self.lang = lang
+        self.minus = minus
+
+    def text(self, key: str, /, **data: Any) -> str:
+        """The sentence for a key."""
+        return texts.text(key, self.lang, **data)
+
+    def count(self, key: str, n: int, /, **data: Any) -> str:
+        """The sentence `key.one` or `key.other` for a number of things."""
+        return self.text(f"{key}.one" if n == 1 else f"{key}.other", n=n, **data)
+
+    # -- names ---------------------------------------------------------------------------------
+    def name(self, tensor: int) -> str:
+        """The user's name of a tensor, empty where it has none."""
+        return format.clip(format.clean(self.graph.name(tensor) or ""), LABEL)
+
+    def label(self, tensor: int) -> str:
+        """A name, or the source text or the call that made it: never empty."""
+        return format.clip(format.clean(self.graph.label(tensor)), LABEL)
+
+    def node(self, node: int) -> str:
+        """A node's name, with its tensor's where that has one: `MulBackward0 (y_pred)`."""
+        row, tensor = self.trace.nodes[node], self.graph.node_tensor(node)
+        name = self.name(tensor.id) if tensor else ""
+        return f"{format.clean(row.name)} ({name})" if name else format.clean(row.name)
+
+    def operation(self, call: Call) -> str:
+        """A call as `mul(x, 2)`: its arguments' names in their order."""
+        arguments = dict(call.constants)
+        labels = [self.label(t) for t in call.inputs]
+        tensors = iter([f"[{', '.join(labels)}]"] if call.name in _TAKES_A_LIST and labels else labels)
+        given: list[str] = []
+        for position in range(len(arguments) + len(labels)):
+            constant = arguments.get(str(position), self)
+            argument = next(tensors, None) if constant is self else self.constant(constant)
+            if argument is not None:
+                given.append(argument)
+        named = [f"{format.clean(str(k))}={self.constant(v)}" for k, v in arguments.items() if not str(k).isdigit()]
+        return f"{format.clean(call.name)}({', '.join([*given, *named])})"
+
+    def constant(self, value: Any) -> str:
+        """A small argument that is no tensor."""
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return format.number(value, self.minus)
+        if isinstance(value, (list, tuple)):
+            return format.clip(f"({', '.join(self.constant(item) for item in value)})", LABEL)
+        return format.clip(format.clean(repr(value) if isinstance(value, str) else str(value)), LABEL)
+
+    # -- places --------------------------------------------------------------------------------
+    def source(self, source: Source) -> str:
+        """`In [5]`, or the name of a file."""
+        if source.kind == "cell":
+            number = " " if source.number is None else source.number
+            return f"In [{number}]"
+        return format.clean(pathlib.PurePath(source.filename).name)
+
+    def line(self, place: Place | None) -> str:
+        """`line 6`, with the cell or file where that is not the recorded one; empty for no place."""
+        if place is None:
+            return ""
+        if place.source == self.trace.source:
+            return self.text("view.line", line=place.line)
+        return self.text("view.line_of", cell=self.source(self.trace.sources[place.source]), line=place.line)
+
+    def line_at(self, places: Iterable[int]) -> str:
+        """The line to show for places, innermost first."""
+        return self.line(self.graph.place(places))
+
+    def statement(self, place: Place | None) -> str:
+        """The line of source at a place, without its indentation."""
+        return "" if place is None else format.clean(self.graph.line_text(place.source, place.line)).strip()
+
+    # -- figures -------------------------------------------------------------------------------
+    def number(self, value: Any) -> str:
+        """A number."""
+        return format.number(value, self.minus)
+
+    def value(self, row: Tensor | Gradient, limit: int = 26) -> str:
+        """The values of a small tensor, dtype and shape of a large one."""
+        return format.value_text(row.value, limit, self.minus) or format.tensor_text(row.dtype, row.shape)
+
+    def maybe(self, gradient: Gradient | None, limit: int = 26) -> str:
+        """A gradient, or `None` as Python writes it."""
+        return "None" if gradient is None else self.value(gradient, limit)
+
+    def shape(self, tensor: Tensor) -> str:
+        """The shape, empty for a scalar."""
+        return format.shape_text(tensor.shape) if tensor.shape else ""
+
+    # -- roles ---------------------------------------------------------------------------------
+    def role(self, tensor: Tensor) -> str:
+        """What part a tensor plays: leaf that requires grad, input without, or result."""
+        if tensor.leaf:
+            key = "parameter" if tensor.parameter else "leaf" if tensor.requires_grad else "input"
+        else:
+            key = "result"
+        return self.text(f"view.role_{key}")
+
+    def cut(self, call: Call) -> str:
+        """Why no gradient passes a call."""
+        return self.text(f"view.cut_{call.cut}")
+
+    def order(self, order: int) -> str:
+        """The derivative that a graph of that order belongs to: empty for the first, `∂²` for the second."""
+        return "" if order < 2 else "∂" + "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in str(order))
+
+    def root(self, backward: Backward) -> str:
+        """The names of what a backward started from."""
+        return ", ".join(dict.fromkeys(self.label(t) for t in backward.roots))
+
+    def freed(self, node: Node) -> str:
+        """Which backward freed a node's saved tensors; empty where none did."""
+        if not self.graph.is_freed(node.id):
+            return ""
+        place = None if node.freed_place is None else self.trace.places[node.freed_place]
+        if place is None and node.freed_by is not None:
+            place = self.graph.place(self.trace.backwards[node.freed_by].places)
+        return self.text("view.freed_by", line=self.line(place)) if place else self.text("view.freed")

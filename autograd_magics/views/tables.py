@@ -1,0 +1,204 @@
+"""The figures of a report as rows of finished text: the ledger of gradients, saved tensors, and the summary.
+
+`ledgers`, `saved` and `by_line` are shown by the text view, the HTML view and the payload alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..trace import GradChange, Place, Saved
+from . import format
+from .items import Items
+from .phrases import Phrases
+from .told import Told
+
+CHANGES = 200
+"""Rows of one ledger; what is between the first and the last half is left out and counted."""
+SAVED = 1000
+"""Rows of the table of saved tensors; the rest is counted."""
+VALUE = 40
+"""Longest value in a table, in characters."""
+
+Row = dict[str, Any]
+
+
+def ledgers(phrases: Phrases, items: Items, findings: Sequence[Told] = ()) -> list[Row]:
+    """For each tensor whose `.grad` is meant: every change of it."""
+    graph = phrases.graph
+    rows = {row.object: row for row in graph.leaves}
+    for obj in graph.changes_by_object:
+        rows.setdefault(obj, graph.states[obj][0])
+    found = []
+    for obj, row in sorted(rows.items(), key=lambda pair: pair[1].id):
+        changes = graph.changes_by_object.get(obj, ())
+        found.append({
+            "id": items.tensor(row.id),
+            "name": phrases.label(row.id),
+            "shape": format.shape_text(row.shape),
+            "now": phrases.maybe(graph.last_grad(obj), VALUE),
+            "rows": _ledger(changes, phrases, items, findings),
+        })  # fmt: skip
+    return found
+
+
+def _ledger(
+    changes: Sequence[GradChange], phrases: Phrases, items: Items, findings: Sequence[Told]
+) -> list[Row]:  # fmt: skip
+    if len(changes) <= CHANGES:
+        return [_change(change, phrases, items, findings) for change in changes]
+    half = CHANGES // 2
+    first, last = changes[:half], changes[-half:]
+    gap = phrases.count("view.more_changes", len(changes) - 2 * half)
+    empty = dict(before="", added="", after="", line="", link="", by=None, finding=None)
+    return [
+        *(_change(change, phrases, items, findings) for change in first),
+        {"kind": "left_out", "what": gap, **empty},
+        *(_change(change, phrases, items, findings) for change in last),
+    ]
+
+
+def _change(change: GradChange, phrases: Phrases, items: Items, findings: Sequence[Told]) -> Row:
+    place = phrases.graph.place(change.places)
+    by = None if change.backward is None else f"b{change.backward}"
+    tensor = items.tensor(change.tensor)
+    about = next((f.id for f in findings if by in f.links and tensor in f.links), None) if by else None
+    return {
+        "kind": change.kind,
+        "what": phrases.text(f"view.change_{change.kind}"),
+        "before": phrases.maybe(change.before, VALUE),
+        "added": "" if change.added is None else phrases.value(change.added, VALUE),
+        "after": phrases.maybe(change.after, VALUE),
+        "line": phrases.line(place),
+        "link": items.line(place),
+        "by": by,
+        "finding": about,
+    }
+
+
+def saved(phrases: Phrases, items: Items) -> list[Row]:
+    """What each node keeps, or kept, for backward."""
+    owners: dict[int, str] = {}
+    found = []
+    for row in phrases.trace.saved[:SAVED]:
+        found.append(_saved(row, owners.get(row.storage, "") if row.storage is not None else "", phrases, items))
+        if row.storage is not None:
+            name = phrases.name(row.tensor) if row.tensor is not None else ""
+            owners.setdefault(row.storage, name or f"{phrases.trace.nodes[row.node].name}.{row.slot}")
+    return found
+
+
+def _saved(row: Saved, shared: str, phrases: Phrases, items: Items) -> Row:
+    node = phrases.trace.nodes[row.node]
+    place = phrases.graph.node_place(node)
+    freed = phrases.graph.is_freed(row.node)
+    return {
+        "id": f"s{row.id}",
+        "node": f"n{row.node}",
+        "node_name": format.clean(node.name),
+        "slot": format.clean(row.slot),
+        "owner": phrases.label(row.tensor) if row.tensor is not None else phrases.text("view.internal"),
+        "owner_id": items.tensor(row.tensor) if row.tensor is not None else "",
+        "shape": format.shape_text(row.shape),
+        "dtype": format.clean(row.dtype),
+        "device": format.clean(row.device),
+        "bytes": phrases.text("view.unknown") if row.hidden else format.bytes_text(row.bytes),
+        "shared": phrases.text("view.same_memory", owner=format.clean(shared)) if shared else "",
+        "state": phrases.freed(node) if freed else phrases.text("view.kept"),
+        "freed": freed,
+        "link": items.line(place),
+        "line": phrases.line(place),
+    }
+
+
+def saved_total(phrases: Phrases) -> str:
+    """How much was saved, shared memory counted once: `36 B in 2 tensors`, and what of it is still kept."""
+    graph = phrases.graph
+    size, number = graph.unique_bytes(phrases.trace.saved)
+    total = phrases.count("view.saved", number, bytes=format.bytes_text(size))
+    kept = graph.kept()
+    if not kept or len(kept) == len(phrases.trace.saved):
+        return total
+    return phrases.text("view.saved_kept", total=total, bytes=format.bytes_text(graph.unique_bytes(kept)[0]))
+
+
+def by_line(phrases: Phrases, items: Items) -> list[Row]:
+    """Bytes saved by each line, shared memory counted once in each."""
+    lines: dict[tuple[int, int], list[Saved]] = defaultdict(list)
+    places: dict[tuple[int, int], Place] = {}
+    for row in phrases.trace.saved:
+        place = phrases.graph.node_place(phrases.trace.nodes[row.node])
+        if place is not None:
+            lines[place.source, place.line].append(row)
+            places[place.source, place.line] = place
+    return [
+        {"line": phrases.line(places[key]), "link": items.line(places[key]), "bytes": _bytes(phrases, lines[key])}
+        for key in sorted(lines)
+    ]
+
+
+def _bytes(phrases: Phrases, rows: Iterable[Saved]) -> str:
+    return format.bytes_text(phrases.graph.unique_bytes(rows)[0])
+
+
+# -- summary -----------------------------------------------------------------------------------
+def cell(phrases: Phrases) -> str:
+    """`In [5]`, the file, or nothing where the source was not seen."""
+    source = phrases.trace.source
+    return "" if source is None else phrases.source(phrases.trace.sources[source])
+
+
+def title(phrases: Phrases) -> str:
+    """What made the recording."""
+    source = phrases.trace.source
+    cell = source is not None and phrases.trace.sources[source].kind == "cell"
+    return "%%autograd" if cell else "autograd_magics"
+
+
+def summary(phrases: Phrases) -> list[str]:
+    """Calls and nodes, what was saved, backwards: one short text each."""
+    trace, graph = phrases.trace, phrases.graph
+    calls = phrases.count("view.calls", len(graph.drawn_calls))
+    parts = [f"{calls} · {phrases.count('view.nodes', len(trace.nodes))}"]
+    if trace.saved:
+        parts.append(phrases.text("view.saved_chip", saved=saved_total(phrases)))
+    if trace.backwards:
+        parts.append(phrases.count("view.backwards", len(trace.backwards)))
+    return parts
+
+
+def headline(phrases: Phrases, findings: int, quiet: bool) -> str:
+    """One sentence that says what happened."""
+    trace, graph = phrases.trace, phrases.graph
+    where = cell(phrases) or "autograd"
+    if quiet:
+        return phrases.count("view.quiet", len(trace.calls), where=where)
+    parts = summary(phrases)
+    with_grad = [(obj, g) for obj in graph.changes_by_object if (g := graph.last_grad(obj)) is not None]
+    for obj, gradient in with_grad[:3]:
+        name = phrases.label(graph.states[obj][0].id)
+        parts.append(phrases.text("view.grad_is", name=name, value=phrases.value(gradient)))
+    if findings:
+        parts.append(phrases.count("view.findings", findings))
+    if trace.failure is not None:
+        parts.append(phrases.text("view.raised", type=format.clean(trace.failure.type)))
+    return f"{where}: {', '.join(parts)}."
+
+
+def notices(phrases: Phrases, trouble: str | None) -> list[str]:
+    """What is missing from the report, and why."""
+    trace = phrases.trace
+    found = []
+    if trace.dropped:
+        found.append(phrases.count("view.dropped", trace.dropped))
+    unseen = sum(call.qualified == "unseen" for call in trace.calls)
+    if unseen:
+        found.append(phrases.count("view.unseen", unseen))
+    if len(trace.saved) > SAVED:
+        found.append(phrases.count("view.more_saved", len(trace.saved) - SAVED))
+    for problem in (trace.problem, trouble):
+        if problem:
+            found.append(phrases.text("view.problem", problem=format.clip(format.clean(problem), 300)))
+    return found

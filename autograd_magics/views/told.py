@@ -1,0 +1,93 @@
+"""Findings in words: `told(report, phrases, items)` gives each its sentences, its two ends and PyTorch's own text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..trace import Trace
+from . import format
+from .items import Items
+from .phrases import Phrases
+
+if TYPE_CHECKING:
+    from ..rules import Finding
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a finding: a line or a tensor."""
+
+    label: str
+    link: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding in one language; in sentences, `code` stands between backticks."""
+
+    id: str
+    code: str
+    severity: str
+    title: str
+    message: str
+    fix: str
+    torch: str
+    """What PyTorch itself said about it, empty where it said nothing."""
+    ends: tuple[End, ...]
+    links: tuple[str, ...]
+
+
+def told(findings: Sequence[Finding], phrases: Phrases, items: Items) -> tuple[Told, ...]:
+    """The findings in words, in their order."""
+    trace = phrases.trace
+    failed = next((f for f in findings if f.severity == "error"), None)
+    return tuple(
+        _tell(index, finding, phrases, items, _torch_text(finding, trace, finding is failed))
+        for index, finding in enumerate(findings)
+    )
+
+
+def _tell(index: int, finding: Finding, phrases: Phrases, items: Items, torch: str) -> Told:
+    data = {key: wording(value, phrases) for key, value in finding.data.items()}
+    ends = _ends(finding, phrases, items)
+    links = dict.fromkeys([*items.of_finding(finding), *(end.link for end in ends)])
+    return Told(
+        id=f"f{index}",
+        code=finding.code,
+        severity=finding.severity,
+        title=phrases.text(f"{finding.code}.title", **data),
+        message=phrases.text(finding.code, **data),
+        fix=phrases.text(f"{finding.code}.fix", **data),
+        torch=format.clean(torch, keep="\n"),
+        ends=ends,
+        links=tuple(links),
+    )
+
+
+def wording(value: Any, phrases: Phrases) -> str:
+    """A value of a finding's data as it stands in a sentence."""
+    if value is None or isinstance(value, (bool, str)):
+        return format.clean(str(value)).replace("`", "'")
+    if isinstance(value, (list, tuple)):
+        if value and all(isinstance(item, str) for item in value):
+            return ", ".join(f"`{wording(item, phrases)}`" for item in value)
+        return format.value_text(value, 60, phrases.minus) or "[…]"
+    return phrases.number(value)
+
+
+def _ends(finding: Finding, phrases: Phrases, items: Items) -> tuple[End, ...]:
+    places = [phrases.trace.places[p] for p in finding.places]
+    lines = [End(phrases.line(place), items.line(place)) for place in places]
+    named = [t for t in finding.tensors if phrases.name(t)]
+    tensors = [End(f"`{wording(phrases.name(t), phrases)}`", items.tensor(t)) for t in named]
+    return tuple(dict.fromkeys([*lines, *tensors]))
+
+
+def _torch_text(finding: Finding, trace: Trace, failed: bool) -> str:
+    """The exception behind the first error, or the warning that PyTorch gave at one of the finding's places."""
+    if failed and trace.failure is not None:
+        return f"{trace.failure.type}: {trace.failure.message}"
+    here = set(finding.places)
+    return next((w.message for w in trace.warnings if finding.severity != "error" and here & set(w.places)), "")

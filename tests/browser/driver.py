@@ -1,0 +1,233 @@
+"""Drive a real JupyterLab or Notebook 7, and look at one of our views in it.
+
+* `serve(app)`: a server with its own home, settings and folder of notebooks.
+* `Page(...)`: a browser page that reaches nothing outside this machine, and notes whatever tried to.
+* `View(...)`: one output of ours in a page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import nbformat
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Route
+from playwright.sync_api import Page as PlaywrightPage
+
+App = Literal["lab", "notebook"]
+MODULES: dict[App, str] = {"lab": "jupyterlab", "notebook": "notebook"}
+START_SECONDS = 90
+PAGE_MS = 40_000
+LOCAL_HOSTS = {"127.0.0.1", "localhost"}
+# Notebook 7.6 says this while it opens any notebook, ours or not.
+NOT_OURS = {"uncaught: Cannot read properties of undefined (reading 'schema')"}
+
+
+# ---- servers
+
+
+@dataclass(frozen=True)
+class Server:
+    app: App
+    url: str
+    root: pathlib.Path
+
+    def write(self, name: str, *cells: str) -> str:
+        """A new notebook of code cells in the server's folder; returns its name."""
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        code = [nbformat.v4.new_code_cell(cell) for cell in cells]
+        nbformat.write(nbformat.v4.new_notebook(cells=code, metadata={"kernelspec": kernel}), self.root / name)
+        return name
+
+    def address(self, name: str) -> str:
+        return f"{self.url}lab/tree/{name}?reset" if self.app == "lab" else f"{self.url}notebooks/{name}"
+
+    def api(self, method: str, path: str) -> Any:
+        """Call the server's REST API; the JSON it answered, or None."""
+        request = urllib.request.Request(f"{self.url}api/{path}", method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def end_kernels(self) -> None:
+        """End every session and kernel, as when a machine was off over night."""
+        for session in self.api("GET", "sessions"):
+            self.api("DELETE", f"sessions/{session['id']}")
+        for kernel in self.api("GET", "kernels"):
+            self.api("DELETE", f"kernels/{kernel['id']}")
+
+
+@contextlib.contextmanager
+def serve(app: App, folder: pathlib.Path) -> Iterator[Server]:
+    """A running JupyterLab or Notebook 7 that shares nothing with the user's own."""
+    root, home, runtime = folder / "notebooks", folder / "home", folder / "runtime"
+    for path in (root, home, runtime):
+        path.mkdir(parents=True)
+    log = folder / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(_command(app, root), env=_environment(home, runtime), stdout=output, stderr=output)
+    try:
+        yield Server(app, _wait_for_address(process, runtime, log), root)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _command(app: App, root: pathlib.Path) -> list[str]:
+    # Without --expose-app-in-browser the only way to run cells is the menu, and "Run All" before the kernel is
+    # connected is dropped without a word.
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--expose-app-in-browser"]
+    settings = ["--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}"]
+    return [sys.executable, "-m", MODULES[app], *options, *settings]
+
+
+def _environment(home: pathlib.Path, runtime: pathlib.Path) -> dict[str, str]:
+    folders = {"HOME": home, "JUPYTER_CONFIG_DIR": home / "config", "JUPYTER_DATA_DIR": home / "data"}
+    own = {**folders, "JUPYTER_RUNTIME_DIR": runtime, "IPYTHONDIR": home / "ipython"}
+    return {**os.environ, **{name: str(path) for name, path in own.items()}}
+
+
+def _wait_for_address(process: subprocess.Popen[bytes], runtime: pathlib.Path, log: pathlib.Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        for file in runtime.glob(f"jpserver-{process.pid}.json"):
+            with contextlib.suppress(OSError, ValueError):
+                url = str(json.loads(file.read_text())["url"]).replace("localhost", "127.0.0.1")
+                urllib.request.urlopen(f"{url}api/status", timeout=5).close()
+                return url
+        time.sleep(0.2)
+    raise RuntimeError(f"the server did not start within {START_SECONDS} s:\n{log.read_text()[-2000:]}")
+
+
+# ---- pages
+
+
+def is_local(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("data", "blob", "file", "about") or parts.hostname in LOCAL_HOSTS
+
+
+@dataclass
+class Page:
+    """A page.  `refused`: addresses off the machine; `errors`: what the console complained of."""
+
+    page: PlaywrightPage
+    refused: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(PAGE_MS)
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self._on_error(f"uncaught: {error}"))
+        self.page.context.route("**/*", self._route)
+
+    def _route(self, route: Route) -> None:
+        if is_local(route.request.url):
+            route.continue_()
+        else:
+            self.refused.append(route.request.url)
+            route.abort()
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._on_error(message.text)
+
+    def _on_error(self, text: str) -> None:
+        if text not in NOT_OURS:
+            self.errors.append(text)
+
+    def open_file(self, path: pathlib.Path) -> None:
+        self.page.goto(path.as_uri())
+
+    def open_notebook(self, server: Server, name: str) -> None:
+        """Open a notebook and wait until its cells and its kernel are there."""
+        self.page.goto(server.address(name))
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+        self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
+        self.page.evaluate(
+            """async () => {
+                const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
+                await context.ready;
+                await sessionContext.ready;
+                await sessionContext.session?.kernel?.info;
+            }"""
+        )
+
+    def command(self, name: str, **arguments: Any) -> None:
+        """Execute a command of the application and wait for its end."""
+        self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments])
+
+    def run_all(self) -> None:
+        self.command("notebook:run-all-cells")
+
+    def save(self) -> None:
+        self.command("docmanager:save")
+
+    def use_theme(self, name: Literal["JupyterLab Light", "JupyterLab Dark"]) -> None:
+        self.command("apputils:change-theme", theme=name)
+        light = str(name.endswith("Light")).lower()
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+
+    def outputs(self) -> str:
+        """All text of the outputs, for messages of failed tests."""
+        return "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
+
+    def view(self, number: int = 0) -> View:
+        return View(self.page.locator(".agm").nth(number))
+
+
+@contextlib.contextmanager
+def open_page(browser: Browser, *, width: int = 1200, height: int = 900, **context: Any) -> Iterator[Page]:
+    """A page in a context of its own; `context`: options of Playwright's `new_context`."""
+    made = browser.new_context(viewport={"width": width, "height": height}, **context)
+    try:
+        yield Page(made.new_page())
+    finally:
+        made.close()
+
+
+# ---- views
+
+
+@dataclass(frozen=True)
+class View:
+    """One output of ours.  Locators pierce its shadow root."""
+
+    host: Locator
+
+    def wait(self) -> View:
+        """Wait until the interactive view has drawn; returns the view."""
+        self.host.locator("svg g[data-id]").first.wait_for()
+        return self
+
+    def static(self) -> Locator:
+        return self.host.locator(".agm-static")
+
+    def box(self, item: str) -> Locator:
+        return self.host.locator(f'svg g[data-id="{item}"]:visible').first
+
+    def box_named(self, label: str) -> Locator:
+        """The box whose texts include `label` as a whole."""
+        text = self.host.page.get_by_text(label, exact=True)
+        return self.host.locator("svg g[data-id]:visible").filter(has=text).first
+
+    def tab(self, name: str) -> Locator:
+        return self.host.get_by_role("tab", name=name)
+
+    def panel(self) -> Locator:
+        return self.host.locator('[role="tabpanel"]:visible')
+
+    def open(self, name: str) -> Locator:
+        """Show a tab; its panel."""
+        self.tab(name).click()
+        return self.panel()
