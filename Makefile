@@ -44,7 +44,7 @@ picture: $(VENV)/test.stamp
 	AUTOGRAD_MAGICS_UPDATE=1 $(BIN)/python -m pytest tests/browser/test_picture.py
 
 bench: $(VENV)/lab.stamp
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@status=0; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || status=1; done; exit $$status
 
 clean:
 	rm -rf $(VENV) node_modules demo.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/browser/shots
@@ -78,6 +78,7 @@ $(VENV)/test.stamp: $(VENV)/lab.stamp
 	@touch $@
 
 $(VENV)/lab.stamp: $(VENV)/venv.stamp pyproject.toml constraints.txt
+	@echo "Installing into $(VENV); the first time this takes a minute or more."
 	@if [ "$$(uname -s)" = Linux ] && [ -n "$(TORCH_INDEX)" ]; then \
 		$(PIP) --no-deps --retries 0 --timeout 15 --extra-index-url $(TORCH_INDEX) torch || true; fi
 	$(PIP) --editable '.[lab]'

@@ -15,12 +15,11 @@ Everything is loaded on first use: importing this package loads neither torch no
 from __future__ import annotations
 
 import importlib
-import pathlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .recording import Recording, record, show
-    from .report import Report
+    from .report import Report, load
     from .rules import Finding
     from .trace import Trace, TraceError
 
@@ -30,7 +29,7 @@ __all__ = ["Finding", "Recording", "Report", "Trace", "TraceError", "load", "rec
 
 _HOMES = {
     "Finding": "rules", "Recording": "recording", "Report": "report", "Trace": "trace", "TraceError": "trace",
-    "record": "recording", "show": "recording",
+    "load": "report", "record": "recording", "show": "recording",
 }  # fmt: skip
 
 
@@ -42,13 +41,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-def load(path: str | pathlib.Path, *, lang: str | None = None, theme: str = "auto") -> Report:
-    """Open a report that `report.save(path)` wrote; torch is not needed.  Raises TraceError for a damaged file."""
-    from . import report, trace
-
-    return report.Report(trace.load(path), lang=lang, theme=theme)
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -6,6 +6,8 @@ the body.  `Cells` remembers which code file name belongs to which cell, so that
 
 from __future__ import annotations
 
+import ast
+import linecache
 import re
 import threading
 from collections.abc import Iterator
@@ -47,6 +49,13 @@ def _dedent(body: list[str]) -> list[str]:
     return [line.removeprefix(indent[0]) for line in body] if indent else body
 
 
+def show_as_written(filename: str, number: int, line: str) -> None:
+    """Let tracebacks show line `number` of a cell as `# %%autograd ARGS`, not as the call that it became."""
+    lines = linecache.getlines(filename)  # the list that is in the cache, not a copy of it
+    if len(lines) >= number and lines[number - 1] == _START.format(line=line) + "\n":
+        lines[number - 1] = f"# %%autograd {line}".rstrip() + "\n"
+
+
 def code_text(raw: str, line: int = 1) -> str:
     """The part of a raw cell that was compiled, where its `%%autograd` line is line number `line` of the code."""
     lines = raw.splitlines(keepends=True)
@@ -57,6 +66,11 @@ def code_text(raw: str, line: int = 1) -> str:
     return "".join(code[max(0, head + 1 - line) :])
 
 
+def has_header(raw: str) -> bool:
+    """Whether some line of a cell begins with `%%autograd`."""
+    return any(_HEAD.match(text.lstrip()) for text in raw.splitlines())
+
+
 def inner_code(raw: str) -> tuple[str, str] | None:
     """Name and text of the code that a `%%time` or `%%timeit` directly below `%%autograd` compiles, if it is there."""
     lines = code_text(raw).splitlines(keepends=True)
@@ -65,6 +79,29 @@ def inner_code(raw: str) -> tuple[str, str] | None:
             name = CODE_NAMES.get(line[2:].split(" ")[0].strip()) if _MAGIC.match(line) else None
             return (name, "".join(lines[i + 1 :])) if name else None
     return None
+
+
+class TopLevelAwait(SyntaxError):
+    """Code that only IPython itself can run."""
+
+
+def compile_cell(shell: Any, cell: str, number: int) -> tuple[str, Any, Any]:
+    """Code file name, statements and last expression (or None) of a cell, whose first line is number 2.
+
+    Raises SyntaxError, or `TopLevelAwait`.
+    """
+    __tracebackhide__ = True
+    source = "\n" + shell.transform_cell(cell)
+    name = str(shell.compile.cache(source, number, raw_code="\n" + cell))
+    tree = shell.transform_ast(shell.compile.ast_parse(source, filename=name))
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    try:
+        body = shell.compile(tree, name, "exec")
+        return name, body, last and shell.compile(ast.Expression(last.value), name, "eval")
+    except SyntaxError as error:
+        if "outside" in str(error.msg) and ("await" in str(error.msg) or "async" in str(error.msg)):
+            raise TopLevelAwait from None
+        raise
 
 
 @dataclass(frozen=True)
@@ -205,7 +242,10 @@ def add_running(book: Book, run: Run, at: tuple[str, int] | None) -> None:
     """
     raw = run.info.raw_cell
     book.main, line = at or (run.cell.filename, 1)
-    book.add_cell(book.main, run.cell.number, code_text(raw, line))
+    if book.main == run.cell.filename or has_header(raw):
+        book.add_cell(book.main, run.cell.number, code_text(raw, line))
+    else:  # code that the cell ran silently, such as a notebook by %run
+        book.add_cell(book.main, None, "".join(linecache.getlines(book.main)))
     inner = inner_code(raw) if book.main == run.cell.filename else None
     if inner:
         book.main = inner[0]

@@ -289,6 +289,31 @@ class Graph:
                 sizes[key] = self.trace.storages[row.storage].bytes if row.storage is not None else row.bytes
         return sum(sizes.values()), len(sizes)
 
+    # -- changes in place ----------------------------------------------------------------------
+    @functools.cached_property
+    def _changes_by_storage(self) -> dict[int, tuple[Call, ...]]:
+        found: dict[int, list[Call]] = defaultdict(list)
+        for call in self.trace.calls:
+            if call.inplace:
+                for storage in {self.trace.tensors[t].storage for t in call.outputs}:
+                    if storage is not None:
+                        found[storage].append(call)
+        return {key: tuple(calls) for key, calls in found.items()}
+
+    def changes_of_storage(self, storage: int | None) -> tuple[Call, ...]:
+        """The calls that changed memory in place, through any tensor that looks into it."""
+        return () if storage is None else self._changes_by_storage.get(storage, ())
+
+    def changes_of_value(self, obj: int) -> tuple[int, ...]:
+        """When an object's values were changed in place: the updates of a leaf."""
+        storages = {t.storage for t in self.states.get(obj, ())}
+        return tuple(sorted(c.at for s in storages for c in self.changes_of_storage(s)))
+
+    def users_made(self, tensor: int) -> bool:
+        """Whether a tensor was computed from other tensors that were seen."""
+        call = self.maker(tensor)
+        return call is not None and bool(call.inputs)
+
     # -- what a picture shows ------------------------------------------------------------------
     @functools.cached_property
     def drawn_calls(self) -> tuple[Call, ...]:

@@ -11,9 +11,9 @@ The cell magic itself is left for help and for `run_cell_magic()` from code.
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import dataclasses
+import importlib.util
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,10 +43,6 @@ if TYPE_CHECKING:
     from .report import Report
 
 
-class BadSetting(UsageError, TraitError):
-    """A bad value in the configuration: IPython shows it in one line, traitlets keeps the value before."""
-
-
 class _OneLine:
     """Makes a trait refuse a bad value in one line that says what was expected."""
 
@@ -55,7 +51,7 @@ class _OneLine:
     def error(self, obj: Any, value: Any, error: Any = None, info: str | None = None) -> None:
         lang = obj.words if obj is not None else "en"
         expected = options.expected(self.name, lang)
-        raise BadSetting(text("magic.bad_setting", lang, name=self.name, given=repr(value), expected=expected))
+        raise TraitError(text("magic.bad_setting", lang, name=self.name, given=repr(value), expected=expected))
 
 
 class _Choice(_OneLine, Enum):
@@ -132,18 +128,23 @@ class AutogradMagics(Magics):
     @output_can_be_silenced
     @cell_magic("autograd")
     def autograd_cell(self, line: str, cell: str) -> Any:
+        __tracebackhide__ = True
         if not cell.strip():
             raise UsageError(text("magic.empty_cell", self.words))
         given = self._options(line)
-        name, body, last = self._compile("\n" + self.shell.transform_cell(cell), "\n" + cell)
+        run = self._running.innermost()
+        number = run.cell.number if run else None
+        try:
+            name, body, last = cells.compile_cell(self.shell, cell, number or 0)
+        except cells.TopLevelAwait:
+            raise UsageError(text("magic.no_await", self.words)) from None
         mine = self._active is None
         if mine:
             book = known_sources(name)
-            book.add_cell(name, None, f"%%autograd {line}".rstrip() + "\n" + cell)
+            book.add_cell(name, number, f"%%autograd {line}".rstrip() + "\n" + cell)
             self._begin(given, book, None, None)
         else:
             self._say_already(None)
-        __tracebackhide__ = True
         error: BaseException | None = None
         try:
             exec(body, self.shell.user_ns)
@@ -154,19 +155,6 @@ class AutogradMagics(Magics):
         finally:
             if mine:
                 self._finish(error)
-
-    def _compile(self, source: str, raw: str) -> tuple[str, Any, Any]:
-        """Code file name, code of the statements and code of a last expression (or None) of a cell."""
-        compiler = self.shell.compile
-        name = compiler.cache(source, self.shell.execution_count, raw_code=raw)
-        tree = self.shell.transform_ast(compiler.ast_parse(source, filename=name))
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        try:
-            return name, compiler(tree, name, "exec"), last and compiler(ast.Expression(last.value), name, "eval")
-        except SyntaxError as error:
-            if str(error.msg).startswith(("'await' outside", "asynchronous comprehension outside", "'async ")):
-                raise UsageError(text("magic.no_await", self.words)) from None
-            raise
 
     @no_var_expand
     @needs_local_scope
@@ -194,21 +182,22 @@ class AutogradMagics(Magics):
             given, found = expressions.read(line, Options(**self._settings()), names, self.words)
         except OptionError as error:
             raise UsageError(str(error)) from None
+        self._need_torch()
         from .recorder import graph_of
         from .report import Report
 
-        report = Report(graph_of(found), lang=choose(given.lang or None), theme=given.theme)
+        trace = graph_of(found, sources=known_sources(None), namespace=self.shell.user_ns)
+        report = Report(trace, lang=choose(given.lang or None), theme=given.theme)
         self._present(report, given, self._running.innermost())
 
     def _explain(self, code: str) -> None:
-        from . import rules
+        from .rules import explain
 
-        known = rules.codes()
+        known = _codes()
         if code.upper() not in known:
             hint = options.nearest(code, known, self.words)
-            key = "magic.unknown_code" if code else "magic.which_code"
-            raise UsageError(text(key, self.words, given=code, known=", ".join(known), hint=hint))
-        print(rules.explain(code.upper(), self.words))
+            raise UsageError(text("magic.unknown_code", self.words, given=code, known=", ".join(known), hint=hint))
+        print(explain(code))
 
     # ---- the life of a recording
 
@@ -223,9 +212,7 @@ class AutogradMagics(Magics):
         if self._active is not None:
             self._say_already(at)
         elif run is not None:  # a silent run has no end that we would be told of
-            book = known_sources(None)
-            cells.add_running(book, run, at)
-            self._begin(given, book, run, at)
+            self._begin(given, known_sources(None), run, at, line)
 
     def _options(self, line: str) -> Options:
         try:
@@ -236,11 +223,22 @@ class AutogradMagics(Magics):
     def _settings(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(Options) if f.name != "name"}
 
-    def _begin(self, given: Options, book: SourceBook, run: Run | None, at: tuple[str, int] | None) -> None:
-        """Start recording.  Of all that can go wrong, only a missing torch stops the cell."""
-        try:
-            from .recorder import AlreadyRecording, Recorder, TorchMissing
+    def _need_torch(self) -> None:
+        if sys.modules.get("torch") is None and importlib.util.find_spec("torch") is None:
+            raise UsageError(text("magic.no_torch", self.words))
 
+    def _begin(
+        self, given: Options, book: SourceBook, run: Run | None, at: tuple[str, int] | None, line: str = ""
+    ) -> None:
+        """Start recording.  Of all that can go wrong, only a missing torch stops the cell."""
+        self._need_torch()
+        try:
+            from .recorder import AlreadyRecording, Recorder
+
+            if run:
+                cells.add_running(book, run, at)
+            if at:
+                cells.show_as_written(*at, line)
             recorder = Recorder(
                 sources=book, namespace=self.shell.user_ns, strict=is_strict(), limit=given.limit, values=given.values
             )
@@ -248,12 +246,8 @@ class AutogradMagics(Magics):
                 recorder.start()
             except AlreadyRecording:
                 print(text("magic.already", self.words))
-            except TorchMissing:
-                raise UsageError(text("magic.no_torch", self.words)) from None
             else:
                 self._active = Active(recorder, book, given, run, at)
-        except UsageError:
-            raise
         except Exception as error:
             self._trouble(error)
 
@@ -312,26 +306,22 @@ class AutogradMagics(Magics):
     # ---- showing
 
     def _present(self, report: Report, given: Options, run: Run | None) -> None:
-        in_kernel = hasattr(self.shell, "kernel")
-        where = given.display if given.display != "auto" else "html" if in_kernel else "text"
+        where = given.display
+        if where == "auto":
+            where = "html" if hasattr(self.shell, "kernel") else "text"
+        if where == "widget":
+            try:
+                display(report.widget())
+            except ImportError as error:
+                print(text("magic.no_widget", self.words, problem=error))
+                where = "html"
         if where == "text":
             print(report.to_text())
-        elif where == "widget":
-            self._show_widget(report)
         elif where == "html":
             display(report)
             # A hint only: True where a person sits before a page, False where a notebook is just executed.
             if getattr(getattr(self.shell, "kernel", None), "_allow_stdin", False):
                 self._link(report, run.key if run else "")
-
-    def _show_widget(self, report: Report) -> None:
-        try:
-            widget = report.widget()
-        except ImportError as error:
-            print(text("magic.no_widget", self.words, problem=error))
-            display(report)
-        else:
-            display(widget)
 
     def _link(self, report: Report, cell: str) -> None:
         """Let the view in the page and this kernel talk; a cell has one link, for its newest run."""
@@ -339,9 +329,8 @@ class AutogradMagics(Magics):
             from .views.widget import Bridge
         except ImportError:  # without anywidget the view is as complete, only not linked
             return
-        previous = self._bridges.pop(cell, None)
-        if previous is not None:
-            previous.close()
+        if cell in self._bridges:
+            self._bridges.pop(cell).close()
         self._bridges[cell] = Bridge(run=report.trace.run, selection="")
 
     def close(self) -> None:
@@ -356,8 +345,14 @@ class AutogradMagics(Magics):
         cells.known.clear()
 
 
-def _completer() -> Any:
-    """A matcher for IPython's completer, None where it is too old to take one."""
+def _codes() -> tuple[str, ...]:
+    from .rules import rules
+
+    return tuple(rule.code for rule in rules())
+
+
+def _completer(names: dict[str, Any]) -> Any:
+    """A matcher for IPython's completer over the user's names, None where it is too old to take one."""
     try:
         from IPython.core.completer import SimpleCompletion, context_matcher
     except ImportError:
@@ -365,9 +360,8 @@ def _completer() -> Any:
 
     @context_matcher(identifier="autograd_magics")
     def options_of_autograd(context: Any) -> dict[str, Any]:
-        from . import rules
-
-        found = options.complete(context.text_until_cursor, rules.codes)
+        offers = {"explain": _codes, "show": lambda: (k for k, v in names.items() if expressions.is_tensor(v))}
+        found = options.complete(context.text_until_cursor, offers)
         return {"completions": [SimpleCompletion(text=word, type="param") for word in found], "suppress": bool(found)}
 
     return options_of_autograd
@@ -377,12 +371,16 @@ def load(shell: Any) -> None:
     """Add the magics to a shell; nothing where they are already there."""
     if AutogradMagics.__name__ in shell.magics_manager.registry:
         return
-    magics = AutogradMagics(shell)
+    try:
+        magics = AutogradMagics(shell)
+    except TraitError as error:
+        shell.configurables[:] = [c for c in shell.configurables if not isinstance(c, AutogradMagics)]
+        raise UsageError(str(error)) from None
     shell.register_magics(magics)
     shell.input_transformers_cleanup.append(cells.rewrite)  # a property without setter: never `+=`
     shell.events.register("pre_run_cell", magics.pre_run_cell)
     shell.events.register("post_run_cell", magics.post_run_cell)
-    magics.matcher = _completer()
+    magics.matcher = _completer(shell.user_ns)
     if magics.matcher is not None:
         shell.Completer.custom_matchers.append(magics.matcher)
 

@@ -155,21 +155,21 @@ def line_help(lang: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def complete(line: str, codes: Callable[[], Iterable[str]]) -> list[str]:
-    """What may be typed next where `line` (up to the cursor) is a line of one of the two magics, else nothing."""
+def complete(line: str, offers: dict[str, Callable[[], Iterable[str]]]) -> list[str]:
+    """What may be typed next where `line` (up to the cursor) is a line of one of the two magics, else nothing.
+
+    `offers` has what may follow each subcommand of `%autograd`.
+    """
     match = re.match(r"\s*(%%?)autograd\s(.*)$", line)
     if not match:
         return []
-    words = match[2].split(" ")
-    before = [word for word in words[:-1] if word]
+    *before, typed = match[2].split(" ")
+    before = [word for word in before if word]
+    offered: Iterable[str] = ()
     if before and choices(before[-1]):
-        offered: Iterable[str] = choices(before[-1])
-    elif words[-1].startswith("-"):
+        offered = choices(before[-1])
+    elif typed.startswith("-"):
         offered = FLAGS
-    elif match[1] == "%" and not before:
-        offered = COMMANDS
-    elif match[1] == "%" and before == ["explain"]:
-        offered = codes()
-    else:
-        offered = ()
-    return [word for word in offered if word.startswith(words[-1])]
+    elif match[1] == "%":
+        offered = offers.get(before[0], tuple)() if before else COMMANDS
+    return [word for word in offered if word.startswith(typed)]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import cells
-from .options import LIMIT
+from .options import LIMIT, THEMES
 from .texts import choose, text
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class Recording:
     """A context manager that records its body; afterwards `report` holds what was seen."""
 
     def __init__(self, *, values: bool, limit: int, lang: str | None, theme: str) -> None:
+        if theme not in THEMES:
+            raise ValueError(f"theme is {theme!r}, expected one of {', '.join(THEMES)}")
+        if limit < 1:
+            raise ValueError(f"limit is {limit}, expected a number of calls, 1 or more")
         self._lang = choose(lang)
         self._theme = theme
         self._settings: dict[str, Any] = {"values": values, "limit": limit}
@@ -64,6 +68,7 @@ class Recording:
         recorder = Recorder(
             sources=known_sources(frame.f_code.co_filename),
             namespace=_names(frame),
+            base=frame.f_code,
             strict=is_strict(),
             **self._settings,
         )
@@ -91,6 +96,7 @@ def record(*, values: bool = True, limit: int = LIMIT, lang: str | None = None, 
 
     values: note the values of small tensors; limit: calls after which the rest runs unseen;
     lang: language of the report (None: the machine's); theme: `"auto"`, `"light"` or `"dark"`.
+    Raises ValueError for a setting that is not known.
     """
     return Recording(values=values, limit=limit, lang=lang, theme=theme)
 
@@ -106,7 +112,8 @@ def show(*tensors: Any, lang: str | None = None, theme: str = "auto", **named: A
     frame = _caller()
     known = _names(frame)()
     found = {_name_of(tensor, known, i): tensor for i, tensor in enumerate(tensors)}
-    return Report(graph_of({**found, **named}), lang=choose(lang), theme=theme)
+    trace = graph_of({**found, **named}, sources=known_sources(None), namespace=known)
+    return Report(trace, lang=choose(lang), theme=theme)
 
 
 def _caller() -> types.FrameType:

@@ -15,7 +15,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import texts
 from .graph import Graph
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .rules import Finding
     from .views.boxes import Picture
     from .views.phrases import Phrases
+
+T = TypeVar("T")
 
 THEMES = ("auto", "light", "dark")
 DISPLAYS = ("auto", "html", "widget", "text")
@@ -90,7 +92,7 @@ class Report:
         """Mistakes and hazards, in the order of the rules."""
         from . import rules
 
-        return self._guard(lambda: rules.diagnose(self.trace), ())
+        return self._guard(lambda: rules.diagnose(self.graph, None if _strict() else self._note), ())
 
     @functools.cached_property
     def phrases(self) -> Phrases:
@@ -110,6 +112,13 @@ class Report:
             "forward": picture.forward(self.graph, phrases=self.phrases, marks=found),
             "backward": picture.backward(self.graph, phrases=self.phrases, marks=found),
         }
+
+    @functools.cached_property
+    def headline(self) -> str:
+        """One sentence that says what happened."""
+        from .views import tables
+
+        return tables.headline(self.phrases, len(self.findings), self.quiet)
 
     @property
     def quiet(self) -> bool:
@@ -168,25 +177,32 @@ class Report:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from .views import html as page
 
-        bundle = {"text/plain": repr(self)}
+        plain = repr(self)
         shown = self._guard(lambda: page.to_html(self), "")
-        bundle["text/html"] = shown or f"<pre>{html.escape(bundle['text/plain'])}\n{html.escape(self.trouble or '')}</pre>"
-        return bundle
+        return {"text/plain": plain, "text/html": shown or f"<pre>{html.escape(plain)}</pre>"}
 
-    def _guard(self, make: Callable[[], Any], fallback: Any) -> Any:
+    def _note(self, what: str, error: Exception) -> None:
+        """Remember the first failure of ours."""
+        self.trouble = self.trouble or f"{what}: {type(error).__name__}: {error}"
+
+    def _guard(self, make: Callable[[], T], fallback: T) -> T:
         """What `make` gives; after a failure of ours the fallback, and the failure in `trouble`."""
         try:
             return make()
         except Exception as error:
-            if os.environ.get(STRICT) == "1":
+            if _strict():
                 raise
-            self.trouble = f"{type(error).__name__}: {error}"
+            self._note("report", error)
             return fallback
 
 
 def load(path: str | pathlib.Path, *, lang: str | None = None, theme: str = "auto") -> Report:
     """A report on a saved trace; raises `TraceError` when the file is damaged or too new."""
     return Report.load(path, lang=lang, theme=theme)
+
+
+def _strict() -> bool:
+    return os.environ.get(STRICT, "0") not in ("", "0")
 
 
 def _written(text: str, path: str | pathlib.Path | None) -> str:

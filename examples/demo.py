@@ -34,8 +34,14 @@ def page(notebook: pathlib.Path) -> str:
     import nbformat
 
     cells = nbformat.read(notebook, as_version=4)
-    folder = {"metadata": {"path": str(notebook.parent)}}
-    nbclient.NotebookClient(cells, kernel_name="python3", resources=folder, store_widget_state=False).execute()
+    client = nbclient.NotebookClient(
+        cells,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(notebook.parent)}},
+        store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],
+    )
+    client.execute()
     exporter = nbconvert.HTMLExporter(
         extra_loaders=[jinja2.DictLoader({"offline.html.j2": TEMPLATE})], template_file="offline.html.j2"
     )

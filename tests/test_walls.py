@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 import autograd_magics
 
@@ -35,7 +36,10 @@ MAY_IMPORT = {
     "rules": {"trace", "graph"},
     "views": {"trace", "graph", "texts"},
     "report": {"trace", "graph", "rules", "texts", "views"},
-    "recording": {"trace", "graph", "rules", "texts", "report", "recorder"},
+    "options": {"texts"},
+    "expressions": {"texts", "options"},
+    "cells": set(),
+    "recording": {"texts", "options", "cells", "recorder", "report"},
 }
 
 
@@ -107,7 +111,7 @@ def test_every_part_is_there() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".trace", ".graph", ".texts", ".rules", ".report", ".recording"]
+    ["", *(f".{part}" for part in MAY_IMPORT if part not in ("recorder", "views"))]
     + [f".views.{path.stem}" for path in sorted((PACKAGE / "views").glob("*.py")) if path.stem != "__init__"],
 )
 def test_importing_loads_nothing_heavy(name: str) -> None:
@@ -126,6 +130,25 @@ def test_loading_the_extension_loads_neither_torch_nor_widgets() -> None:
         "assert 'autograd' in shell.magics_manager.magics['cell']"
     )
     assert loaded(code) == {"IPython"}
+
+
+def test_a_saved_report_opens_with_none_of_them(tmp_path: pathlib.Path) -> None:
+    with autograd_magics.record() as recording:
+        w = torch.tensor([3.0], requires_grad=True)
+        (w * w).backward()
+    recording.report.save(tmp_path / "step.json")
+    code = f"""
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HEAVY}:
+            raise ImportError(name + " is walled off")
+sys.meta_path.insert(0, Refuse())
+import autograd_magics
+report = autograd_magics.load({str(tmp_path / "step.json")!r})
+assert report.findings == () and "MulBackward0" in report.to_text()
+assert "agm-data" in report.to_html() and "<svg" in report.to_svg() and "text/html" in report._repr_mimebundle_()
+"""
+    assert loaded(code) == set()
 
 
 VIOLATIONS = {

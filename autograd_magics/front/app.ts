@@ -17,8 +17,7 @@ async function open(root: HTMLElement): Promise<void> {
   try {
     const data = await unpack(root.querySelector(":scope > .agm-data")?.textContent ?? "");
     root.append(place);
-    const mounted = mount(place, data, css);
-    followLink(root.dataset.agm ?? "", mounted);
+    followLink(root.dataset.agm ?? "", mount(place, data, css).state);
     root.querySelectorAll<HTMLElement>(":scope > .agm-static").forEach((part) => {
       part.hidden = true;
       part.style.display = "none";
@@ -31,4 +30,4 @@ async function open(root: HTMLElement): Promise<void> {
   }
 }
 
-for (const root of document.querySelectorAll<HTMLElement>(".agm:not([data-ready])")) void open(root);
+for (const root of document.querySelectorAll<HTMLElement>(".agm[data-agm]:not([data-ready])")) void open(root);

@@ -1,19 +1,19 @@
 /** Keeps the selection of a view and of the kernel the same. */
 import { hub, type Link } from "./hub";
-import type { Mounted } from "./mount";
 import { effect } from "./signals";
+import type { State } from "./state";
 
 /** Follows the link of a run, now or when it comes, for as long as the view exists. */
-export function followLink(run: string, mounted: Mounted): void {
+export function followLink(run: string, state: State): void {
   // The hub lives as long as the page, so it must not be what keeps a view alive that the notebook threw away.
-  const view = new WeakRef(mounted);
+  const view = new WeakRef(state);
   let release = (): void => undefined;
   const listen = (link: Link | null): void => {
     release();
     release = (): void => undefined;
     const there = view.deref();
     if (!there) return;
-    there.state.live.value = link !== null;
+    there.live.value = link !== null;
     if (link) release = join(there, link);
   };
   const { views, models } = hub();
@@ -22,7 +22,7 @@ export function followLink(run: string, mounted: Mounted): void {
   if (link) listen(link);
 }
 
-function join({ state }: Mounted, link: Link): () => void {
+function join(state: State, link: Link): () => void {
   const read = (): void => void (state.selection.value = String(link.get("selection") ?? ""));
   if (state.selection.value === "") read();
   const off = link.on("selection", read);

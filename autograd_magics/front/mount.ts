@@ -18,9 +18,10 @@ export interface Mounted {
   remove(): void;
 }
 
-/** Width from which graph and panel stand side by side, and from which the controls have words, in px. */
+/** Widths of the view in px: from which graph and panel stand side by side, with room in the panel, with words on buttons. */
 const SIDE_BY_SIDE = 620;
-const ROOMY = 420;
+const ROOMY = 960;
+const WORDS = 420;
 
 /** Draws in a shadow root under `host`.  Throws when the payload is not one that can be drawn. */
 export function mount(host: HTMLElement, payload: unknown, css: string): Mounted {
@@ -127,7 +128,8 @@ function adapt(widget: HTMLElement, stop: AbortSignal): void {
     const legend = widget.querySelector<HTMLDetailsElement>("details.legend");
     if (legend && narrow !== widget.classList.contains("narrow")) legend.open = !narrow;
     widget.classList.toggle("narrow", narrow);
-    widget.classList.toggle("tiny", width < ROOMY);
+    widget.classList.toggle("compact", narrow ? width < WORDS : width < ROOMY);
+    widget.classList.toggle("tiny", width < WORDS);
   };
   update();
   if (typeof ResizeObserver !== "function") return;

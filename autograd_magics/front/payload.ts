@@ -25,6 +25,10 @@ export interface Payload {
 
 export type Theme = "auto" | "light" | "dark";
 
+export function isTheme(name: unknown): name is Theme {
+  return name === "auto" || name === "light" || name === "dark";
+}
+
 /** `t5` tensor, `c3` call, `n7` node, `b0` backward, `s1` saved tensor, `f0` finding, `L0:5` line 5 of source 0. */
 export type Item = string;
 

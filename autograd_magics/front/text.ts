@@ -6,3 +6,8 @@ export type Translate = (key: string, data?: Record<string, string | number>) =>
 export function translator(table: Record<string, string>): Translate {
   return (key, data = {}) => (table[key] ?? key).replace(/\{(\w+)\}/g, (hole, name: string) => String(data[name] ?? hole));
 }
+
+/** A sentence with a number of things: `key.one` or `key.other`. */
+export function count(t: Translate, key: string, n: number): string {
+  return t(n === 1 ? `${key}.one` : `${key}.other`, { n });
+}

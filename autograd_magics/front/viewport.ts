@@ -20,8 +20,9 @@ export interface Rect {
 
 export const SMALLEST = 0.05;
 export const LARGEST = 4;
-/** Below this the texts cannot be read, so a picture is not opened smaller. */
-export const READABLE = 0.75;
+/** Texts are read without effort from this scale on, and with some down to the other: no picture is opened smaller. */
+export const READABLE = 0.8;
+const BARELY = 0.64;
 const ENLARGED = 1.15;
 const PADDING = 14;
 const EDGE = 4;
@@ -59,7 +60,7 @@ export function fit(picture: Size, screen: Size): View {
 /** The whole picture where it can be read; otherwise its beginning, with the height `anchor` of it in the middle. */
 export function opening(picture: Size, screen: Size, anchor: number): View {
   const whole = fit(picture, screen);
-  if (whole.k >= READABLE) return whole;
+  if (whole.k >= BARELY) return whole;
   const k = READABLE;
   const width = picture.width * k;
   const height = picture.height * k;
@@ -72,7 +73,8 @@ export function opening(picture: Size, screen: Size, anchor: number): View {
 
 /** Height that a picture wants on a screen of this width, within limits. */
 export function wantedHeight(picture: Size, width: number, low: number, high: number): number {
-  const k = clamp((width - 2 * PADDING) / Math.max(picture.width, 1), READABLE, ENLARGED);
+  const whole = Math.min((width - 2 * PADDING) / Math.max(picture.width, 1), ENLARGED);
+  const k = whole < BARELY ? READABLE : whole;
   return clamp(Math.round(picture.height * k) + 2 * PADDING, low, high);
 }
 

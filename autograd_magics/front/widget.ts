@@ -2,7 +2,7 @@
 import type { Model } from "./bridge";
 import { h } from "./dom";
 import { mount, type Mounted } from "./mount";
-import type { Theme } from "./payload";
+import { isTheme } from "./payload";
 import { effect } from "./signals";
 import { isTab } from "./state";
 import css from "./style.css";
@@ -30,7 +30,7 @@ function show(model: Model, place: HTMLElement): () => void {
   const { selection, tab } = view.state;
   view.state.live.value = true;
   const read = {
-    theme: () => view.setTheme(themeOf(model)),
+    theme: () => readTheme(model, view),
     selection: () => void (selection.value = String(model.get("selection") ?? "")),
     tab: () => readTab(model, view),
   };
@@ -44,9 +44,9 @@ function show(model: Model, place: HTMLElement): () => void {
   };
 }
 
-function themeOf(model: Model): Theme {
+function readTheme(model: Model, view: Mounted): void {
   const theme = model.get("theme");
-  return theme === "light" || theme === "dark" ? theme : "auto";
+  if (isTheme(theme)) view.setTheme(theme);
 }
 
 function readTab(model: Model, { state }: Mounted): void {

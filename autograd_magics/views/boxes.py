@@ -20,10 +20,9 @@ CIRCLE, CORE = 36, 30
 """Diameter of a call's circle, height of pills and rectangles."""
 IN_CIRCLE = 4
 """Longest label, in characters, that fits into a circle."""
-MARGIN, GAP = 14, 26
-"""Around the picture, and between its components, in px."""
+MARGIN, GAP, RANK_GAP = 14, 26, 22
+"""Around the picture, between its components, between ranks, in px."""
 
-_CORES = {"circle": "circle", "wire": "wire"}
 SEVERITIES = ("", "note", "warning", "error")
 
 
@@ -171,6 +170,13 @@ def place(plans: Sequence[Plan], left_out: int = 0) -> Picture:
     return picture
 
 
+def _core(box: Box) -> tuple[float, float, str]:
+    """The shape that wires end on; they meet the round ends of a pill in their middle."""
+    if box.shape in ("circle", "wire"):
+        return box.cw, box.ch, box.shape
+    return box.cw, 0.0 if box.shape == "pill" else box.ch, "box"
+
+
 def _place(plan: Plan, picture: Picture, top: float) -> float:
     """Add one plan below `top`; returns its height."""
     for box in plan.boxes:
@@ -179,7 +185,8 @@ def _place(plan: Plan, picture: Picture, top: float) -> float:
         [(box.w, box.h) for box in plan.boxes],
         [(start, end) for start, end, _ in plan.links],
         direction="LR",
-        cores=[(box.cw, box.ch, _CORES.get(box.shape, "box")) for box in plan.boxes],
+        rank_gap=RANK_GAP,
+        cores=[_core(box) for box in plan.boxes],
     )
     for index, box in enumerate(plan.boxes):
         box.x, box.y = placed.x[index] + MARGIN, placed.y[index] + top

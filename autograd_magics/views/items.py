@@ -33,9 +33,9 @@ class Items:
         row = self.trace.tensors[tensor]
         return f"t{tensor if tensor in self._drawn else self._row[row.object, row.version]}"
 
-    def line(self, place: Place | None) -> str:
-        """The item of a line of source; empty for no place."""
-        return "" if place is None else f"L{place.source}:{place.line}"
+    def line(self, place: Place | None) -> str | None:
+        """The item of a line of source."""
+        return None if place is None else f"L{place.source}:{place.line}"
 
     def of_finding(self, finding: Finding) -> list[str]:
         """Items that a finding points at, without lines."""

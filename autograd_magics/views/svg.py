@@ -26,7 +26,7 @@ _OUTLINE = {
     "leaf": LEAF, "input": INPUT, "call": VALUE, "result": VALUE, "cut": DIM, "failed": SEVERITY["error"],
     "node": GRADIENT, "accumulate": LEAF, "unseen": INPUT,
 }  # fmt: skip
-_FILL = {"result": "#eef6fb", "failed": "#ffebe9"}
+FILL = {"result": "#eef6fb", "failed": "#ffebe9"}
 _DASH = {"input": "4 3", "cut": "4 3", "unseen": "1 3"}
 _ARROW = (
     '<defs><marker id="agm-arrow" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" '
@@ -35,17 +35,20 @@ _ARROW = (
 
 
 def to_svg(report: Report, picture: str = "forward") -> str:
-    """The `"forward"` or `"backward"` picture of a report; the other one where that one is empty.
+    """The `"forward"` or `"backward"` picture of a report; raises ValueError for another name."""
+    name = shown(report, picture)
+    chosen = report.pictures[name]
+    left_out = report.phrases.count(f"view.left_out_{name}", chosen.left_out) if chosen.left_out else ""
+    return draw(chosen, report.headline, left_out)
 
-    Raises ValueError for another name.
-    """
-    if picture not in ("forward", "backward"):
-        raise ValueError(f"picture is {picture!r}; it must be 'forward' or 'backward'")
-    pictures = report.pictures
-    other = "backward" if picture == "forward" else "forward"
-    shown = picture if pictures[picture].boxes or not pictures[other].boxes else other
-    note = report.phrases.count(f"view.left_out_{shown}", pictures[shown].left_out)
-    return draw(pictures[shown], report.headline, note if pictures[shown].left_out else "")
+
+def shown(report: Report, picture: str) -> str:
+    """The name of the picture to draw: the one asked for, or the other one where only that one has something in it."""
+    names = ("forward", "backward")
+    if picture not in names:
+        raise ValueError(f"picture is {picture!r}; it must be {' or '.join(map(repr, names))}")
+    drawn = [name for name in (picture, *names) if report.pictures[name].boxes]
+    return drawn[0] if drawn else picture
 
 
 def draw(picture: Picture, title: str, note: str = "") -> str:
@@ -90,8 +93,7 @@ def _core(box: Box) -> str:
         line = f'<path d="M{left:.1f} {box.y:.1f}H{right:.1f}" stroke="{DIM}" stroke-width="1.3"/>'
         return line + _area(box)
     dash = f' stroke-dasharray="{_DASH[box.style]}"' if box.style in _DASH else ""
-    colour = SEVERITY[box.severity] if box.severity in ("warning", "error") else _OUTLINE[box.style]
-    look = f'fill="{_FILL.get(box.style, PAPER)}" stroke="{colour}" stroke-width="1.6"{dash}'
+    look = f'fill="{FILL.get(box.style, PAPER)}" stroke="{outline(box)}" stroke-width="1.6"{dash}'
     if box.shape == "circle":
         return f'<circle cx="{box.x:.1f}" cy="{box.y:.1f}" r="{box.cw / 2:.1f}" {look}/>'
     radius = box.ch / 2 if box.shape in ("pill", "tag") else 6
@@ -99,6 +101,11 @@ def _core(box: Box) -> str:
         f'<rect x="{box.x - box.cw / 2:.1f}" y="{box.y - box.ch / 2:.1f}" width="{box.cw:.1f}" height="{box.ch:.1f}" '
         f'rx="{radius:.0f}" {look}/>'
     )
+
+
+def outline(box: Box) -> str:
+    """The colour of a box: of its worst finding, or of what it is."""
+    return SEVERITY[box.severity] if box.severity in ("warning", "error") else _OUTLINE[box.style]
 
 
 def _area(box: Box) -> str:

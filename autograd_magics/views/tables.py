@@ -25,8 +25,8 @@ VALUE = 40
 Row = dict[str, Any]
 
 
-def ledgers(phrases: Phrases, items: Items, findings: Sequence[Told] = ()) -> list[Row]:
-    """For each tensor whose `.grad` is meant: every change of it."""
+def ledgers(phrases: Phrases, items: Items, findings: Sequence[Told] = (), limit: int = CHANGES) -> list[Row]:
+    """For each tensor whose `.grad` is meant: its changes, at most `limit` of each."""
     graph = phrases.graph
     rows = {row.object: row for row in graph.leaves}
     for obj in graph.changes_by_object:
@@ -39,23 +39,23 @@ def ledgers(phrases: Phrases, items: Items, findings: Sequence[Told] = ()) -> li
             "name": phrases.label(row.id),
             "shape": format.shape_text(row.shape),
             "now": phrases.maybe(graph.last_grad(obj), VALUE),
-            "rows": _ledger(changes, phrases, items, findings),
+            "rows": _ledger(changes, phrases, items, findings, limit),
         })  # fmt: skip
     return found
 
 
 def _ledger(
-    changes: Sequence[GradChange], phrases: Phrases, items: Items, findings: Sequence[Told]
-) -> list[Row]:  # fmt: skip
-    if len(changes) <= CHANGES:
+    changes: Sequence[GradChange], phrases: Phrases, items: Items, findings: Sequence[Told], limit: int
+) -> list[Row]:
+    if len(changes) <= limit:
         return [_change(change, phrases, items, findings) for change in changes]
-    half = CHANGES // 2
+    half = limit // 2
     first, last = changes[:half], changes[-half:]
     gap = phrases.count("view.more_changes", len(changes) - 2 * half)
-    empty = dict(before="", added="", after="", line="", link="", by=None, finding=None)
+    empty = dict(before="", added="", after="", line="", link=None, by=None, finding=None)
     return [
         *(_change(change, phrases, items, findings) for change in first),
-        {"kind": "left_out", "what": gap, **empty},
+        {"kind": "left_out", "what": f"… {gap}", **empty},
         *(_change(change, phrases, items, findings) for change in last),
     ]
 
@@ -78,11 +78,11 @@ def _change(change: GradChange, phrases: Phrases, items: Items, findings: Sequen
     }
 
 
-def saved(phrases: Phrases, items: Items) -> list[Row]:
-    """What each node keeps, or kept, for backward."""
+def saved(phrases: Phrases, items: Items, limit: int = SAVED) -> list[Row]:
+    """What each node keeps, or kept, for backward; the first `limit` rows."""
     owners: dict[int, str] = {}
     found = []
-    for row in phrases.trace.saved[:SAVED]:
+    for row in phrases.trace.saved[:limit]:
         found.append(_saved(row, owners.get(row.storage, "") if row.storage is not None else "", phrases, items))
         if row.storage is not None:
             name = phrases.name(row.tensor) if row.tensor is not None else ""
@@ -100,7 +100,7 @@ def _saved(row: Saved, shared: str, phrases: Phrases, items: Items) -> Row:
         "node_name": format.clean(node.name),
         "slot": format.clean(row.slot),
         "owner": phrases.label(row.tensor) if row.tensor is not None else phrases.text("view.internal"),
-        "owner_id": items.tensor(row.tensor) if row.tensor is not None else "",
+        "owner_id": items.tensor(row.tensor) if row.tensor is not None else None,
         "shape": format.shape_text(row.shape),
         "dtype": format.clean(row.dtype),
         "device": format.clean(row.device),

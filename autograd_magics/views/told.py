@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,16 @@ from .phrases import Phrases
 if TYPE_CHECKING:
     from ..rules import Finding
 
+VALUE = 60
+"""Longest value in a sentence, in characters."""
+
 
 @dataclass(frozen=True)
 class End:
     """One end of a finding: a line or a tensor."""
 
     label: str
-    link: str
+    link: str | None
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,16 @@ def told(findings: Sequence[Finding], phrases: Phrases, items: Items) -> tuple[T
 
 def _tell(index: int, finding: Finding, phrases: Phrases, items: Items, torch: str) -> Told:
     data = {key: wording(value, phrases) for key, value in finding.data.items()}
+    variant = f".{finding.variant}" if finding.variant else ""
     ends = _ends(finding, phrases, items)
-    links = dict.fromkeys([*items.of_finding(finding), *(end.link for end in ends)])
+    links = dict.fromkeys([*items.of_finding(finding), *(end.link for end in ends if end.link)])
     return Told(
         id=f"f{index}",
         code=finding.code,
         severity=finding.severity,
         title=phrases.text(f"{finding.code}.title", **data),
-        message=phrases.text(finding.code, **data),
-        fix=phrases.text(f"{finding.code}.fix", **data),
+        message=phrases.text(f"{finding.code}{variant}", **data),
+        fix=phrases.text(f"{finding.code}.fix{variant}", **data),
         torch=format.clean(torch, keep="\n"),
         ends=ends,
         links=tuple(links),
@@ -67,21 +71,49 @@ def _tell(index: int, finding: Finding, phrases: Phrases, items: Items, torch: s
 
 
 def wording(value: Any, phrases: Phrases) -> str:
-    """A value of a finding's data as it stands in a sentence."""
-    if value is None or isinstance(value, (bool, str)):
-        return format.clean(str(value)).replace("`", "'")
+    """A value of a finding's data, tagged or plain, as it stands in a sentence."""
+    if isinstance(value, dict):
+        ((kind, tagged),) = value.items()
+        return _TAGS[kind](tagged, phrases)
     if isinstance(value, (list, tuple)):
-        if value and all(isinstance(item, str) for item in value):
-            return ", ".join(f"`{wording(item, phrases)}`" for item in value)
-        return format.value_text(value, 60, phrases.minus) or "[…]"
+        return format.value_text(value, VALUE, phrases.minus) or "[…]"
+    if value is None or isinstance(value, (bool, str)):
+        return _plain(str(value))
     return phrases.number(value)
+
+
+def _plain(text: str) -> str:
+    """Text that cannot end the backticks around it."""
+    return format.clean(text).replace("`", "'")
+
+
+def _place(place: int | None, phrases: Phrases) -> str:
+    row = None if place is None else phrases.trace.places[place]
+    return phrases.line(row) or phrases.text("view.nowhere")
+
+
+def _gradient(gradient: dict[str, Any], phrases: Phrases) -> str:
+    if not gradient:
+        return "None"
+    value = format.value_text(gradient["value"], VALUE, phrases.minus)
+    return value or format.tensor_text(gradient["dtype"], gradient["shape"])
+
+
+_TAGS: dict[str, Callable[[Any, Phrases], str]] = {
+    "place": _place,
+    "tensor": lambda tensor, phrases: _plain(phrases.label(tensor)),
+    "node": lambda node, phrases: _plain(phrases.trace.nodes[node].name),
+    "shape": lambda shape, phrases: format.shape_text(shape),
+    "names": lambda names, phrases: ", ".join(f"`{_plain(name)}`" for name in names),
+    "gradient": _gradient,
+}
 
 
 def _ends(finding: Finding, phrases: Phrases, items: Items) -> tuple[End, ...]:
     places = [phrases.trace.places[p] for p in finding.places]
     lines = [End(phrases.line(place), items.line(place)) for place in places]
     named = [t for t in finding.tensors if phrases.name(t)]
-    tensors = [End(f"`{wording(phrases.name(t), phrases)}`", items.tensor(t)) for t in named]
+    tensors = [End(f"`{_plain(phrases.name(t))}`", items.tensor(t)) for t in named]
     return tuple(dict.fromkeys([*lines, *tensors]))
 
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -170,6 +171,19 @@ class Page:
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
 
+    def python(self, expression: str) -> str:
+        """`repr` of an expression in the notebook's kernel."""
+        reply = self.page.evaluate(
+            """async (expression) => {
+                const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+                const request = { code: "", user_expressions: { it: expression }, store_history: false };
+                return (await kernel.requestExecute(request).done).content.user_expressions.it;
+            }""",
+            expression,
+        )
+        assert reply["status"] == "ok", reply
+        return str(reply["data"]["text/plain"])
+
     def save(self) -> None:
         self.command("docmanager:save")
 
@@ -206,28 +220,54 @@ class View:
     host: Locator
 
     def wait(self) -> View:
-        """Wait until the interactive view has drawn; returns the view."""
-        self.host.locator("svg g[data-id]").first.wait_for()
+        """Wait until the interactive view has drawn and stands in the place of the static part; returns the view."""
+        self.host.locator("svg [data-box]").first.wait_for()
+        self.static().wait_for(state="hidden")
         return self
 
     def static(self) -> Locator:
         return self.host.locator(".agm-static")
 
-    def box(self, item: str) -> Locator:
-        return self.host.locator(f'svg g[data-id="{item}"]:visible').first
+    def widget(self) -> Locator:
+        return self.host.locator(".widget")
 
-    def box_named(self, label: str) -> Locator:
-        """The box whose texts include `label` as a whole."""
-        text = self.host.page.get_by_text(label, exact=True)
-        return self.host.locator("svg g[data-id]:visible").filter(has=text).first
+    def boxes(self) -> Locator:
+        return self.host.locator("svg.picture [data-box]")
+
+    def box(self, text: str) -> Locator:
+        """The box that bears this text: a name, an operator's symbol, a node's name."""
+        return self.boxes().filter(has=self.host.page.locator(f'text:text-is("{text}")')).first
+
+    def selected(self) -> Locator:
+        return self.host.locator("svg.picture [data-box][aria-pressed=true]")
 
     def tab(self, name: str) -> Locator:
         return self.host.get_by_role("tab", name=name)
 
     def panel(self) -> Locator:
-        return self.host.locator('[role="tabpanel"]:visible')
+        """The one panel that is seen."""
+        return self.host.locator("[role=tabpanel]:visible")
 
     def open(self, name: str) -> Locator:
         """Show a tab; its panel."""
         self.tab(name).click()
         return self.panel()
+
+    def button(self, name: str) -> Locator:
+        return self.host.get_by_role("button", name=name, exact=True)
+
+    def colour(self, selector: str, what: Literal["color", "backgroundColor", "fill"]) -> tuple[float, ...]:
+        """Red, green, blue from 0 to 255, as computed for the first element that matches."""
+        text = self.host.locator(selector).first.evaluate("(e, what) => getComputedStyle(e)[what]", what)
+        return tuple(float(number) for number in re.findall(r"[\d.]+", text)[:3])
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """WCAG's ratio of two colours, from 1 to 21."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: tuple[float, ...]) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -3,8 +3,8 @@ import { s } from "../dom";
 import type { Box, Wire } from "../payload";
 import { severitySign } from "./icons";
 
-/** Distances of texts from the core they belong to, in px; the static SVG uses the same. */
-const GAP = { above: 7, below: 15, line: 9, underLine: 18, name: 15 };
+/** Distances of texts from the core or line that they belong to, in px, within the room that the layout keeps. */
+const GAP = { above: 6, below: 14, line: 8, underLine: 17, name: 14 };
 const BADGE = 15;
 const ARROW = { length: 8.5, half: 3.9 };
 
@@ -34,7 +34,7 @@ function halo(box: Box): SVGElement {
 
 function core(box: Box): SVGElement {
   const [w, h] = [box.cw, box.ch];
-  if (box.shape === "wire") return s("path", { class: "core", d: `M${-box.w / 2} 0H${box.w / 2}` });
+  if (box.shape === "wire") return s("path", { class: "core", d: `M${-w / 2} 0H${w / 2}` });
   if (box.shape === "circle") return s("circle", { class: "core", r: Math.min(w, h) / 2 });
   if (box.shape === "tag") return s("path", { class: "core", d: tagPath(w, h) });
   const rx = box.shape === "pill" ? h / 2 : 6;

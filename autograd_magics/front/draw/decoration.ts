@@ -25,11 +25,17 @@ export function decoration(context: Context, index: Index): Decorate {
   };
 }
 
-/** The wires at the boxes of an item, and the boxes at their other ends. */
+/** The wires at the boxes of an item, and the boxes at their other ends; through the text on a wire to its far end. */
 function nearBy(index: Index, item: string): Set<string> {
   const near = new Set<string>();
-  for (const box of index.ofItem.get(item) ?? []) {
-    index.wires.get(box.id)?.forEach((wire) => near.add(wire.id).add(wire.from).add(wire.to));
-  }
+  const spread = (id: string): void => {
+    for (const wire of index.wires.get(id) ?? []) {
+      if (near.has(wire.id)) continue;
+      near.add(wire.id).add(wire.from).add(wire.to);
+      const other = wire.from === id ? wire.to : wire.from;
+      if (index.boxes.get(other)?.shape === "wire") spread(other);
+    }
+  };
+  for (const box of index.ofItem.get(item) ?? []) spread(box.id);
   return near;
 }

@@ -5,6 +5,9 @@ import type { Ledger, LedgerRow } from "../payload";
 import { severitySign } from "./icons";
 import { appendRows, goTo, nothing } from "./parts";
 
+/** Values longer than this, in characters, do not stand side by side in a panel. */
+const LONG = 11;
+
 export function drawGradients(context: Context): HTMLElement {
   const { t, payload } = context;
   if (payload.gradients.length === 0) return nothing(t("ui.no_gradients"));
@@ -21,19 +24,20 @@ function drawLedger(context: Context, ledger: Ledger): HTMLElement {
   const body = h("tbody", null);
   appendRows(context, body, ledger.rows, (row) => drawRow(context, row));
   const heads = columns.map((key) => h("th", { scope: "col" }, t(key)));
-  return h("section", null, head, h("table", null, h("thead", null, h("tr", null, ...heads)), body));
+  const long = ledger.rows.some(({ before, added, after }) => Math.max(before.length, added.length, after.length) > LONG);
+  return h("section", null, head, h("table", { class: long && "long" }, h("thead", null, h("tr", null, ...heads)), body));
 }
 
 function drawRow({ payload, t }: Context, row: LedgerRow): HTMLElement {
   const finding = payload.findings.find((one) => one.id === row.finding);
-  const alarm = finding && h("button", { type: "button", class: "link sign-link", "data-go": finding.id }, severitySign(finding.severity));
-  if (alarm) alarm.setAttribute("aria-label", t("ui.finding_of", { code: finding.code }));
+  const alarm = finding && goTo(finding.id, severitySign(finding.severity));
+  alarm?.setAttribute("aria-label", t("ui.finding_of", { code: finding?.code ?? "" }));
   const also = [row.link, row.by].filter(Boolean).join(" ");
   return h(
     "tr",
     { class: `change ${row.kind}`, "data-also": also },
     h("td", { class: "where" }, goTo(row.link, row.line)),
-    h("td", null, alarm, ...rich(row.what)),
+    h("td", null, alarm, alarm && " ", ...rich(row.what)),
     h("td", { class: "m" }, row.before),
     h("td", { class: "m added" }, row.added),
     h("td", { class: "m after" }, row.after),

@@ -35,7 +35,8 @@ interface Shown {
 export function drawGraph(context: Context, choose: (item: Item) => void): Graph {
   const { t, state, payload } = context;
   const svg = s("svg", { class: "picture", role: "group", "aria-label": payload.headline });
-  const canvas = h("div", { class: "canvas" }, svg);
+  const empty = h("p", { class: "nothing" }, t("ui.empty"));
+  const canvas = h("div", { class: "canvas" }, svg, empty);
   const list = h("ul", { class: "unseen", "aria-label": t("ui.as_text") });
   const screen = measured(context, canvas);
   const shown = signal(show(context));
@@ -53,7 +54,10 @@ export function drawGraph(context: Context, choose: (item: Item) => void): Graph
   context.effect(() => {
     if (pictureOf(payload, state.mode.value) !== shown.value.index.picture) shown.value = show(context);
   });
-  context.effect(() => present(context, shown.value, svg, canvas, list));
+  context.effect(() => {
+    present(context, shown.value, svg, list);
+    empty.hidden = shown.value.index.boxes.size > 0;
+  });
   context.effect(() => arrange(context, shown.value.index, screen.value, canvas));
   context.effect(() => {
     shown.value.scene.show(state.view.value, screen.value, state.cursor.value);
@@ -94,12 +98,11 @@ function measured(context: Context, canvas: HTMLElement): Signal<Size> {
 }
 
 /** Puts a picture on the canvas, and its boxes as text beside it for those who cannot see it. */
-function present({ t, state }: Context, shown: Shown, svg: Element, canvas: HTMLElement, list: Element): void {
+function present({ state }: Context, shown: Shown, svg: Element, list: Element): void {
   const { picture, boxes } = shown.index;
   if (!boxes.has(state.cursor.value)) state.cursor.value = firstBox(picture)?.id ?? "";
   replace(svg, shown.scene.root);
   replace(list, ...picture.boxes.map((box) => h("li", null, box.title)));
-  canvas.dataset.empty = boxes.size === 0 ? t("ui.empty") : "";
 }
 
 /** Height of the canvas and, until the reader moves, the view of it. */

@@ -4,6 +4,7 @@ import { h } from "../dom";
 import { findBoxes, pictureOf } from "../picture";
 import { itemOf, type Item } from "../payload";
 import { MODES, setMode } from "../state";
+import { count } from "../text";
 import { icon, severitySign, worst, type Icon } from "./icons";
 import { popup, type Popup } from "./popup";
 import type { Graph } from "./graph";
@@ -46,11 +47,10 @@ function told({ t, payload, state, effect }: Context): HTMLElement {
   const chips = [payload.cell, ...payload.summary].filter(Boolean).map((words) => h("span", { class: "chip" }, words));
   const { findings } = payload;
   const severity = worst(findings.map((finding) => finding.severity));
-  const n = findings.length;
-  const words = n === 1 ? t("ui.finding_1") : t("ui.finding_n", { n });
   const open = (): void => void (state.tab.value = "findings");
   const sign = severitySign(severity);
-  const alarm = n > 0 && h("button", { type: "button", class: `chip ${severity}`, onclick: open }, sign, words);
+  const look = { type: "button", class: `chip ${severity}`, onclick: open };
+  const alarm = findings.length > 0 && h("button", look, sign, count(t, "ui.n_findings", findings.length));
   return h("div", { class: "told" }, h("b", null, payload.title), ...chips, alarm, live);
 }
 
@@ -73,12 +73,12 @@ function tool(sign: Icon, name: string, onclick: () => void): HTMLElement {
 function finder(context: Context, choose: (item: Item) => void): { element: HTMLElement; input: HTMLInputElement } {
   const { t, state, payload, effect } = context;
   const input = h("input", { type: "text", size: 1, placeholder: t("ui.find"), "aria-label": t("ui.find_title") });
-  const count = h("output", { class: "count" });
+  const place = h("output", { class: "count" });
   let at = -1;
   const matches = () => findBoxes(pictureOf(payload, state.mode.value), state.query.value);
   const tell = (): void => {
     const n = matches().length;
-    count.textContent = state.query.value.trim() === "" ? "" : `${Math.min(at + 1, n)}/${n}`;
+    place.textContent = state.query.value.trim() === "" ? "" : `${Math.min(at + 1, n)}/${n}`;
   };
   const go = (side: 1 | -1): void => {
     const found = matches();
@@ -103,7 +103,7 @@ function finder(context: Context, choose: (item: Item) => void): { element: HTML
     event.stopPropagation();
   });
   effect(tell);
-  return { element: h("label", { class: "find", title: t("ui.find_title") }, input, count), input };
+  return { element: h("label", { class: "find", title: t("ui.find_title") }, input, place), input };
 }
 
 function exporter(context: Context): Popup {

@@ -3,8 +3,9 @@ import type { Context } from "../context";
 import { h, s, type Props } from "../dom";
 import type { Box, Picture } from "../payload";
 import { pictureOf } from "../picture";
+import { count } from "../text";
 
-type Entry = { key: string; style: Box["style"]; tag: "circle" | "rect"; shape: Props };
+type Entry = { key: string; style: Box["style"] | "leaf ghost"; tag: "circle" | "rect"; shape: Props };
 
 const PILL: Props = { x: 1.5, y: 2.5, width: 23, height: 11, rx: 5.5 };
 const PLATE: Props = { x: 3.5, y: 2.5, width: 19, height: 11, rx: 3 };
@@ -20,6 +21,7 @@ const ENTRIES: Entry[] = [
   { key: "ui.legend_failed", style: "failed", tag: "circle", shape: CIRCLE },
   { key: "ui.legend_unseen", style: "unseen", tag: "rect", shape: PLATE },
 ];
+const GHOST: Entry = { key: "ui.legend_ghost", style: "leaf ghost", tag: "rect", shape: PILL };
 
 export function drawLegend(context: Context): HTMLElement {
   const { t, state, payload } = context;
@@ -34,12 +36,16 @@ export function drawLegend(context: Context): HTMLElement {
 }
 
 function entries({ t }: Context, picture: Picture): HTMLElement[] {
-  const styles = new Set(picture.boxes.map((box) => box.style));
-  return ENTRIES.filter((entry) => styles.has(entry.style)).map((entry) => {
-    const sign = s(entry.tag, { class: "core", ...entry.shape });
-    const box = { class: "key", viewBox: "0 0 26 16", width: 26, height: 16, "aria-hidden": "true" };
-    return h("li", null, s("svg", box, s("g", { class: `box is-${entry.style}` }, sign)), t(entry.key));
-  });
+  const styles = new Set<string>(picture.boxes.map((box) => box.style));
+  const found = ENTRIES.filter((entry) => styles.has(entry.style)).map((entry) => drawEntry(entry, t(entry.key)));
+  if (picture.boxes.some((box) => box.ghost_of !== null)) found.push(drawEntry(GHOST, t(GHOST.key)));
+  return found;
+}
+
+function drawEntry({ tag, style, shape }: Entry, words: string): HTMLElement {
+  const sign = s("g", { class: `box is-${style}` }, s(tag, { class: "core", ...shape }));
+  const box = { class: "key", viewBox: "0 0 26 16", width: 26, height: 16, "aria-hidden": "true" };
+  return h("li", null, s("svg", box, sign), words);
 }
 
 function readings({ t, state }: Context, picture: Picture): HTMLElement[] {
@@ -48,6 +54,6 @@ function readings({ t, state }: Context, picture: Picture): HTMLElement[] {
   return [
     has("above") && h("li", null, h("span", { class: "value" }, "1.0 "), t("ui.legend_above")),
     gradients && h("li", null, h("span", { class: "grad" }, "1.0 "), t("ui.legend_below")),
-    picture.left_out > 0 && h("li", { class: "left-out" }, t("ui.left_out", { n: picture.left_out })),
+    picture.left_out > 0 && h("li", { class: "left-out" }, count(t, "ui.left_out", picture.left_out)),
   ].filter((item): item is HTMLLIElement => item !== false);
 }

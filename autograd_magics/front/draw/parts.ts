@@ -2,6 +2,7 @@
 import type { Context } from "../context";
 import { h, rich, type Child } from "../dom";
 import type { Finding, Item } from "../payload";
+import { count } from "../text";
 import { severitySign } from "./icons";
 
 /** A button that selects an item; plain text where there is none. */
@@ -46,7 +47,7 @@ export function appendRows<T>({ t }: Context, list: Element, entries: T[], row: 
   put(entries.slice(0, FIRST));
   const rest = entries.slice(FIRST);
   if (rest.length === 0) return;
-  const more = h("button", { type: "button", class: "more" }, t("ui.more", { n: rest.length }));
+  const more = h("button", { type: "button", class: "more" }, count(t, "ui.more", rest.length));
   const frame = list instanceof HTMLTableSectionElement ? inRow(more) : h("div", null, more);
   more.addEventListener("click", () => {
     frame.remove();

@@ -8,7 +8,7 @@ export function showReach(canvas: HTMLElement, view: View, picture: Size, screen
   canvas.classList.toggle("wider", right - left < 0.995);
   canvas.classList.toggle("higher", bottom - top < 0.995);
   for (const [name, share] of Object.entries({ left, right: 1 - right, top, bottom: 1 - bottom })) {
-    canvas.style.setProperty(`--${name}`, `${(share * 100).toFixed(2)}%`);
+    canvas.style.setProperty(`--${name}`, share.toFixed(4));
   }
 }
 

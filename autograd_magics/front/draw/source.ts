@@ -45,17 +45,14 @@ function drawLine(context: Context, line: SourceLine): HTMLElement {
   const made = shortNames(line.made);
   const gutter = [made, line.saved].filter(Boolean).join(" · ");
   const number = { class: "n", "data-stop": true, role: "button", "aria-label": t("ui.line_n", { n: line.n }) };
+  const code = h("code", null, ...marked(line.text, line.marks));
   return h(
     "div",
     { class: "line", "data-item": line.id },
     h("span", number, signOf(context, line.findings), String(line.n)),
     h("span", { class: "gutter", title: [line.made, line.saved].filter(Boolean).join(" · ") }, gutter),
-    h("div", { class: "code" }, h("code", null, ...marked(line.text, line.marks)), line.grad !== "" && gradNote(line.grad)),
+    h("div", null, h("div", { class: "code" }, code, line.grad !== "" && h("span", { class: "grad" }, line.grad))),
   );
-}
-
-function gradNote(words: string): HTMLElement {
-  return h("span", { class: "grad" }, words);
 }
 
 function signOf({ payload }: Context, ids: Item[]): Child {

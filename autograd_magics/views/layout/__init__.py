@@ -20,10 +20,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .coordinates import assign_coordinates
+from .curves import curve
 from .order import order_ranks
+from .ports import Core, Placed, Point
 from .proper import proper_graph
 from .ranks import Edge, assign_ranks, back_edges
-from .routes import Core, Placed, Point, curve, loop_route, route_edges
+from .routes import loop_route, route_edges
 from .trunk import straight_segments
 
 __all__ = ["Layout", "curve", "layout"]

@@ -10,9 +10,8 @@ avoids the known errors of the published class offsets.
 from __future__ import annotations
 
 from .proper import ProperGraph
+from .tighten import tighten
 from .trunk import Straight
-
-_RELAX_ROUNDS = 6
 
 
 def assign_coordinates(graph: ProperGraph, straight: Straight) -> list[float]:
@@ -25,8 +24,7 @@ def assign_coordinates(graph: ProperGraph, straight: Straight) -> list[float]:
             root = _align(graph, straight, blocked, upward, leftward)
             found.append(_compact(graph, root, separation, leftward))
     x = _balance(found, graph.breadth)
-    _relax(graph, x, separation, straight)
-    return x
+    return tighten(graph, x, separation, straight)
 
 
 def _separations(graph: ProperGraph) -> list[float]:
@@ -142,64 +140,3 @@ def _balance(found: list[list[float]], breadth: list[float]) -> list[float]:
         ordered = sorted([value + shift for value, shift in zip(values, shifts)])
         balanced.append((ordered[1] + ordered[2]) / 2)
     return balanced
-
-
-def _relax(graph: ProperGraph, x: list[float], separation: list[float], straight: Straight) -> None:
-    """Shorten the edges: move each straight block to the median of its neighbours as far as its row allows."""
-    blocks = _straight_blocks(graph, straight)
-    block_of = [0] * graph.count
-    for index, members in enumerate(blocks):
-        for vertex in members:
-            block_of[vertex] = index
-    outside = [
-        [other for v in members for near in (graph.upper, graph.lower) for other in near[v] if block_of[other] != index]
-        for index, members in enumerate(blocks)
-    ]
-    for round_ in range(_RELAX_ROUNDS):
-        moved = False
-        for index in range(len(blocks)) if round_ % 2 else range(len(blocks) - 1, -1, -1):
-            if outside[index]:
-                shift = _median_shift([x[v] for v in outside[index]], x[blocks[index][0]])
-                if shift:
-                    shift = _allowed_shift(graph, x, separation, blocks[index], shift)
-                if abs(shift) > 0.01:
-                    moved = True
-                    for vertex in blocks[index]:
-                        x[vertex] += shift
-        if not moved:
-            break
-
-
-def _straight_blocks(graph: ProperGraph, straight: Straight) -> list[list[int]]:
-    blocks = []
-    for row in graph.rows:
-        for vertex in row:
-            if straight.above[vertex] < 0:
-                block = [vertex]
-                while straight.below[block[-1]] >= 0:
-                    block.append(straight.below[block[-1]])
-                blocks.append(block)
-    return blocks
-
-
-def _median_shift(places: list[float], current: float) -> float:
-    """How far to the nearest point between the two middle values: there the total distance is least."""
-    places.sort()
-    low, high = places[(len(places) - 1) // 2], places[len(places) // 2]
-    return low - current if current < low else high - current if current > high else 0.0
-
-
-def _allowed_shift(
-    graph: ProperGraph, x: list[float], separation: list[float], block: list[int], shift: float
-) -> float:
-    rows, position, rank = graph.rows, graph.position, graph.rank
-    for vertex in block:
-        row, index = rows[rank[vertex]], position[vertex]
-        if shift < 0 and index:
-            shift = max(shift, min(0.0, x[row[index - 1]] + separation[vertex] - x[vertex]))
-        elif shift > 0 and index + 1 < len(row):
-            right = row[index + 1]
-            shift = min(shift, max(0.0, x[right] - separation[right] - x[vertex]))
-        if not shift:
-            break
-    return shift

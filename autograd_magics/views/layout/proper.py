@@ -25,7 +25,8 @@ class ProperGraph:
     around: list[int]  # edges that are not in the graph: routed round the drawing
     breadth: list[float]  # extent of every vertex across the ranks, 0 for dummies
     gaps: tuple[float, float, float]  # least distance of two nodes, of a node and an edge, of two edges
-    trunk: set[int]  # the vertices of a longest path
+    ranks: int  # how many
+    trunk: set[int] = field(default_factory=set)  # the vertices of a longest path
     rows: list[list[int]] = field(default_factory=list)
     position: list[int] = field(default_factory=list)
 
@@ -33,11 +34,6 @@ class ProperGraph:
     def count(self) -> int:
         """Number of vertices, dummies included."""
         return len(self.rank)
-
-    @property
-    def ranks(self) -> int:
-        """Number of ranks."""
-        return max(self.rank) + 1
 
     def separation(self, left: int, right: int) -> float:
         """Least distance between the centres of two neighbours of a row."""
@@ -48,6 +44,21 @@ class ProperGraph:
         """The vertices an edge runs through, ends included."""
         tail, head = self.edges[edge]
         return [tail, *self.dummies[edge], head]
+
+    def width_beside_trunk(self) -> float:
+        """Extent across the ranks if the trunk is straight: the widest side before it plus the widest after it."""
+        before = after = 0.0
+        for row in self.rows:
+            sides, total = 0.0, self.breadth[row[0]] / 2
+            for left, right in zip(row, row[1:]):
+                if left in self.trunk:
+                    sides = total
+                total += self.separation(left, right)
+            if row[-1] in self.trunk:
+                sides = total
+            before = max(before, sides)
+            after = max(after, total + self.breadth[row[-1]] / 2 - sides)
+        return before + after
 
     def set_rows(self, rows: list[list[int]]) -> None:
         """Take over an order, updating `position`."""
@@ -91,7 +102,8 @@ def proper_graph(
     lower: list[list[int]] = [[] for _ in levels]
     breadths = [*breadth, *([0.0] * len(owner))]
     three_gaps = (gaps[0], (gaps[0] + gaps[1]) / 2, gaps[1])
-    graph = ProperGraph(nodes, edges, levels, upper, lower, dummies, owner, sorted(around), breadths, three_gaps, set())
+    ranks = max(rank) + 1
+    graph = ProperGraph(nodes, edges, levels, upper, lower, dummies, owner, sorted(around), breadths, three_gaps, ranks)
     skipped = set(around)
     for edge in range(len(edges)):
         if edge in skipped:

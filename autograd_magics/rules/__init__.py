@@ -1,0 +1,148 @@
+"""Rules: pure functions from a graph to findings, one function for each code.
+
+* `diagnose(graph)`: all findings of a recording, causes before their consequences.
+* `explain(code)`: what a finding means, why it matters, a bad cell and a good one.
+* `@rule(code, severity)`: makes a function a rule; every module of this package is searched.
+
+A `Finding` holds a code, data and ids, never a sentence: a report saved in one language opens in another.
+Its data is plain; what has to be said in the reader's language is tagged: `{"place": id}`, `{"tensor": id}`,
+`{"node": id}`, `{"shape": [2, 3]}`, `{"names": [...]}`.  See `tag`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..graph import Graph
+
+SEVERITIES = ("note", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A mistake or hazard: what it is, what it says, and the rows it points at."""
+
+    code: str
+    severity: str
+    """`"error"`: the cell raised because of it; `"warning"`: the result is very likely not what was
+    meant; `"note"`: worth knowing."""
+    at: int
+    """When it happened, on the trace's clock."""
+    data: dict[str, Any] = field(default_factory=dict)
+    variant: str = ""
+    """Which sentence fits: the words are under `AG103.item` for the variant `"item"`."""
+    places: tuple[int, ...] = ()
+    """Both ends, the one to look at first in front."""
+    tensors: tuple[int, ...] = ()
+    calls: tuple[int, ...] = ()
+    nodes: tuple[int, ...] = ()
+    backwards: tuple[int, ...] = ()
+    because: str | None = None
+    """The code of the finding that caused this one."""
+
+
+Check = Callable[[Graph], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A registered rule."""
+
+    code: str
+    severity: str
+    check: Check
+    doc: str
+    """Docstring: one line, why it matters, a `Bad::` and a `Good::` cell."""
+
+
+_rules: dict[str, Rule] = {}
+
+
+def rule(code: str, severity: str) -> Callable[[Check], Check]:
+    """Register a function as the rule for a code; a code registered twice raises ValueError naming both."""
+
+    def register(check: Check) -> Check:
+        if code in _rules:
+            raise ValueError(f"{code} is registered twice: {_rules[code].check.__name__} and {check.__name__}")
+        if severity not in SEVERITIES:
+            raise ValueError(f"{code}: severity {severity!r} is not one of {', '.join(SEVERITIES)}")
+        _rules[code] = Rule(code, severity, check, inspect.getdoc(check) or "")
+        return check
+
+    return register
+
+
+@functools.lru_cache(maxsize=1)
+def rules() -> tuple[Rule, ...]:
+    """All rules, by code."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return tuple(_rules[code] for code in sorted(_rules))
+
+
+def get(code: str) -> Rule:
+    """The rule of a code; LookupError names the nearest ones where there is none."""
+    known = {r.code: r for r in rules()}
+    found = known.get(code.upper())
+    if found is None:
+        near = difflib.get_close_matches(code.upper(), known, n=3, cutoff=0.5) or sorted(known)
+        raise LookupError(f"no finding is called {code!r}; the nearest are {', '.join(near)}")
+    return found
+
+
+def explain(code: str) -> str:
+    """What a finding means: its rule's documentation; LookupError names the nearest codes."""
+    found = get(code)
+    return f"{found.code} ({found.severity}): {found.doc}"
+
+
+def example(code: str, heading: str) -> str:
+    """The cell under `Bad::` or `Good::` in a rule's documentation."""
+    lines: list[str] = []
+    _, _, after = get(code).doc.partition(f"{heading}::\n")
+    for line in after.split("\n"):
+        if line and not line.startswith("    "):
+            break
+        lines.append(line)
+    return inspect.cleandoc("\n".join(lines))
+
+
+def diagnose(graph: Graph, trouble: Callable[[str, Exception], None] | None = None) -> tuple[Finding, ...]:
+    """All findings, in order of time, consequences right after their cause.
+
+    trouble: called with the code of a rule that failed and its exception; without it the exception is raised.
+    """
+    found: list[Finding] = []
+    for one in rules():
+        try:
+            found += one.check(graph)
+        except Exception as error:
+            if trouble is None:
+                raise
+            trouble(one.code, error)
+    return tuple(_ordered(found))
+
+
+def _ordered(found: Iterable[Finding]) -> Iterator[Finding]:
+    by_time = sorted(found, key=lambda finding: finding.at)
+    causes = {f.code for f in by_time if f.because is None}
+    told = set()
+    for finding in by_time:
+        if finding.because in causes:
+            continue
+        yield finding
+        if finding.code not in told:
+            told.add(finding.code)
+            yield from (f for f in by_time if f.because == finding.code)
+
+
+def tag(kind: str, value: Any) -> dict[str, Any]:
+    """A value of `Finding.data` that views put into words: a place, tensor or node id, a shape, names."""
+    return {kind: value}

@@ -1,0 +1,113 @@
+"""AG301 and AG302: changes in place that autograd forbids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..graph import Graph
+from ..trace import Backward, Call, Saved
+from . import Finding, rule, tag
+
+LEAF_CHANGED = "leaf Variable that requires grad is being used in an in-place operation"
+MODIFIED = "modified by an inplace operation"
+
+
+@rule("AG301", "error")
+def leaf_changed(graph: Graph) -> Iterator[Finding]:
+    """A leaf that requires grad was changed in place while autograd was looking.
+
+    The leaf is where gradients arrive; were it changed as part of the graph, it would no longer be the
+    leaf.  An update is not part of the computation: do it under `torch.no_grad()`.
+
+    Bad::
+
+        w = torch.ones(2, requires_grad=True)
+        (w * w).sum().backward()
+        w -= 0.1 * w.grad
+
+    Good::
+
+        w = torch.ones(2, requires_grad=True)
+        (w * w).sum().backward()
+        with torch.no_grad():
+            w -= 0.1 * w.grad
+    """
+    for call in graph.trace.calls:
+        if call.error is not None and LEAF_CHANGED in call.error.message and call.inputs:
+            leaf = call.inputs[0]
+            place = graph.place(call.places)
+            names = [n.place for n in graph.trace.names if n.tensor == leaf and n.place is not None]
+            data = {"name": tag("tensor", leaf), "here": tag("place", place and place.id), "call": call.name}
+            ends = (place.id if place else None, names[0] if names else None)
+            yield Finding(
+                "AG301", "error", call.end, data, "view" if not graph.trace.tensors[leaf].leaf else "",
+                places=tuple(p for p in ends if p is not None), tensors=(leaf,), calls=(call.id,),
+            )  # fmt: skip
+
+
+@rule("AG302", "error")
+def saved_then_changed(graph: Graph) -> Iterator[Finding]:
+    """A tensor that a node had saved for backward was changed in place before backward used it.
+
+    Backward needs the value of then.  PyTorch counts the changes of every tensor and refuses to compute a
+    gradient from the wrong one.  Make the change out of place, or after backward, or on a `clone()`.
+
+    Bad::
+
+        x = torch.ones(3, requires_grad=True)
+        y = x * 2
+        z = y * y
+        y += 1
+        z.sum().backward()
+
+    Good::
+
+        x = torch.ones(3, requires_grad=True)
+        y = x * 2
+        z = y * y
+        y = y + 1
+        z.sum().backward()
+    """
+    for backward in graph.trace.backwards:
+        if backward.error is not None and MODIFIED in backward.error.message:
+            yield _conflict(graph, backward)
+
+
+def _conflict(graph: Graph, backward: Backward) -> Finding:
+    here = graph.place(backward.places)
+    pair = _saved_and_change(graph, backward)
+    ends = [here.id if here else None]
+    data: dict[str, object] = {"here": tag("place", ends[0])}
+    if pair is None:
+        return Finding(
+            "AG302", "error", backward.end, data, "unknown", places=tuple(e for e in ends if e is not None),
+            backwards=(backward.id,),
+        )  # fmt: skip
+    saved, change = pair
+    node = graph.trace.nodes[saved.node]
+    made, changed = graph.node_place(node), graph.place(change.places)
+    owner = saved.tensor if saved.tensor is not None else change.outputs[0]
+    version = max(graph.trace.tensors[t].version for t in change.outputs)
+    data |= {
+        "name": tag("tensor", owner), "node": tag("node", node.id), "slot": saved.slot, "call": change.name,
+        "made": tag("place", made and made.id), "changed": tag("place", changed and changed.id),
+        "saved_version": saved.version, "version": version,
+    }  # fmt: skip
+    ends = [changed.id if changed else None, made.id if made else None, *ends]
+    return Finding(
+        "AG302", "error", backward.end, data, places=tuple(dict.fromkeys(e for e in ends if e is not None)),
+        tensors=(owner,), nodes=(node.id,), calls=(change.id,), backwards=(backward.id,),
+    )  # fmt: skip
+
+
+def _saved_and_change(graph: Graph, backward: Backward) -> tuple[Saved, Call] | None:
+    """What was saved, and the first call that changed it after that; at the node that failed where it is known."""
+    failed = backward.error.node if backward.error is not None else None
+    roots = [t.node for t in map(graph.trace.tensors.__getitem__, backward.roots) if t.node is not None]
+    nodes = ([failed] if failed is not None else []) + [n.id for n in graph.reachable(roots)]
+    for node in nodes:
+        for saved in graph.saved_of(node):
+            change = next((c for c in graph.changes_of_storage(saved.storage) if saved.at < c.at < backward.at), None)
+            if change is not None:
+                return saved, change
+    return None

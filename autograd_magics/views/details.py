@@ -1,0 +1,244 @@
+"""What is told of one selected item: `Details(...).of("c3")` for tensors, calls, nodes and backwards."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from ..trace import Backward, Call, Failure, GradChange, Gradient, Node, Place, Saved, Tensor
+from . import format
+from .items import Items
+from .phrases import Phrases
+
+VALUE = 120
+"""Longest value in the details, in characters."""
+MANY = 12
+"""Rows of one kind, such as the uses of a tensor; the rest is counted."""
+
+Row = dict[str, Any]
+
+
+class Details:
+    """Rows of label and value for every item of a trace."""
+
+    def __init__(self, phrases: Phrases, items: Items) -> None:
+        self.phrases, self.items = phrases, items
+        self.graph, self.trace = phrases.graph, phrases.trace
+
+    def of(self, item: str) -> Row:
+        """Title, subtitle and rows of an item id."""
+        kind, number = item[0], int(item[1:])
+        if kind == "t":
+            return self._tensor(self.trace.tensors[number])
+        if kind == "c":
+            return self._call(self.trace.calls[number])
+        if kind == "n":
+            return self._node(self.trace.nodes[number])
+        return self._backward(self.trace.backwards[number])
+
+    # -- rows ----------------------------------------------------------------------------------
+    def _row(self, key: str, value: str, *, mono: bool = True, link: str | None = None, **data: Any) -> Row:
+        return {"label": self.phrases.text(f"view.d_{key}", **data), "value": value, "mono": mono, "link": link}
+
+    def _words(self, key: str, value: str) -> Row:
+        return self._row(key, value, mono=False)
+
+    def _line(self, places: Iterable[int]) -> list[Row]:
+        place = self.graph.place(places)
+        if place is None:
+            return []
+        return [self._row("line", self._span(place), mono=False, link=self.items.line(place))]
+
+    def _span(self, place: Place) -> str:
+        text = self.phrases.line(place)
+        if place.column is None or place.end_column is None:
+            return text
+        return self.phrases.text("view.columns", line=text, start=place.column + 1, end=place.end_column)
+
+    def _tensors(self, key: str, tensors: Iterable[int]) -> list[Row]:
+        rows = [self._row(key, self._described(t), link=self.items.tensor(t)) for t in tensors]
+        return self._some(key, rows)
+
+    def _some(self, key: str, rows: list[Row]) -> list[Row]:
+        """The first rows, and how many more there are."""
+        if len(rows) <= MANY:
+            return rows
+        return [*rows[:MANY], self._words(key, self.phrases.count("view.more", len(rows) - MANY))]
+
+    def _described(self, tensor: int) -> str:
+        row = self.trace.tensors[tensor]
+        value = format.value_text(row.value, minus=self.phrases.minus)
+        parts = [self.phrases.label(tensor), format.tensor_text(row.dtype, row.shape), value or ""]
+        return "  ".join(part for part in parts if part)
+
+    def _failure(self, error: Failure | None) -> list[Row]:
+        return [] if error is None else [self._row("error", format.clean(f"{error.type}: {error.message}"))]
+
+    # -- tensors -------------------------------------------------------------------------------
+    def _tensor(self, row: Tensor) -> Row:
+        call = self.graph.maker(row.id)
+        rows = [self._words("role", self.phrases.role(row))]
+        value = format.value_text(row.value, VALUE, self.phrases.minus)
+        rows += [self._row("value", value)] if value else []
+        kind = f"{format.tensor_text(row.dtype, row.shape)} · {format.bytes_text(row.bytes)}"
+        rows.append(self._row("kind", f"{kind} · {format.clean(row.device)}"))
+        rows += self._gradients(row)
+        if row.node is not None:
+            name = format.clean(self.trace.nodes[row.node].name)
+            rows.append(self._row("grad_fn", name, link=f"n{row.node}"))
+        if call is not None:
+            rows.append(self._row("made_by", self.phrases.operation(call), link=f"c{call.id}"))
+        rows += self._version(row) + self._uses(row) + self._keepers(row)
+        names = self.graph.names(row.id)
+        title = format.clean(names[0]) if names else self.phrases.label(row.id)
+        return {"title": title, "subtitle": self._subtitle(call), "rows": rows}
+
+    def _subtitle(self, call: Call | None) -> str:
+        return "" if call is None else self.phrases.statement(self.graph.place(call.places))
+
+    def _gradients(self, row: Tensor) -> list[Row]:
+        rows = []
+        name = self.phrases.label(row.id)
+        for backward, gradient in self.graph.gradients(row.id):
+            root = self.phrases.root(backward)
+            value = self.phrases.value(gradient, VALUE)
+            rows.append(self._row("gradient", value, link=f"b{backward.id}", of=root, by=name))
+        rows = self._some("gradients", rows)
+        if row.object in self.graph.changes_by_object:
+            rows.append(self._row("grad_now", self.phrases.maybe(self.graph.last_grad(row.object), VALUE)))
+        return rows
+
+    def _version(self, row: Tensor) -> list[Row]:
+        states = self.graph.states[row.object]
+        if len(states) < 2:
+            return []
+        return [self._words("version", str(row.version))]
+
+    def _uses(self, row: Tensor) -> list[Row]:
+        calls = self.graph.users.get(row.id, ())
+        drawn = [call for call in calls if call.id in self._drawn]
+        rows = [self._row("used_by", self.phrases.operation(call), link=f"c{call.id}") for call in drawn]
+        return self._some("used_by", rows)
+
+    def _keepers(self, row: Tensor) -> list[Row]:
+        kept = self._saved_by_tensor.get(row.id, ())
+        rows = [self._row("saved_by", self._slot(s.node, s.slot), link=f"n{s.node}") for s in kept]
+        return self._some("saved_by", rows)
+
+    @functools.cached_property
+    def _saved_by_tensor(self) -> dict[int | None, list[Saved]]:
+        found: dict[int | None, list[Saved]] = defaultdict(list)
+        for row in self.trace.saved:
+            found[row.tensor].append(row)
+        return found
+
+    @functools.cached_property
+    def _drawn(self) -> frozenset[int]:
+        return frozenset(call.id for call in self.graph.drawn_calls)
+
+    @functools.cached_property
+    def _changes_by_backward(self) -> dict[int | None, list[GradChange]]:
+        found: dict[int | None, list[GradChange]] = defaultdict(list)
+        for change in self.trace.changes:
+            found[change.backward].append(change)
+        return found
+
+    def _slot(self, node: int, slot: str) -> str:
+        return f"{format.clean(self.trace.nodes[node].name)}._saved_{format.clean(slot)}"
+
+    # -- calls ---------------------------------------------------------------------------------
+    def _call(self, call: Call) -> Row:
+        place = self.graph.place(call.places)
+        rows = [self._row("call", self.phrases.operation(call))]
+        rows += self._tensors("input", dict.fromkeys(call.inputs))
+        rows += self._tensors("output", call.outputs)
+        rows += [self._row("made_node", format.clean(self.trace.nodes[n].name), link=f"n{n}") for n in call.nodes]
+        if call.cut:
+            rows.append(self._words("cut", self.phrases.cut(call)))
+        if call.inplace:
+            rows.append(self._words("inplace", self.phrases.text("view.yes")))
+        rows += self._failure(call.error) + self._line(call.places)
+        if call.qualified == "unseen":
+            rows.insert(0, self._words("unseen", self.phrases.text("view.unseen_call")))
+        return {"title": format.clean(call.qualified), "subtitle": self.phrases.statement(place), "rows": rows}
+
+    # -- nodes ---------------------------------------------------------------------------------
+    def _node(self, node: Node) -> Row:
+        rows = []
+        for step in self.graph.steps_of(node.id):
+            root = self.phrases.root(self.trace.backwards[step.backward])
+            names = [self._result(node, output) for output in range(len(step.received))]
+            rows += self._flow("came_in", root, step.received, names)
+            rows += self._flow("went_out", root, step.sent, [self._target(target) for target, _ in node.edges])
+        rows = self._some("flow", rows)
+        rows += [self._kept(s) for s in self.graph.saved_of(node.id)]
+        freed = self.phrases.freed(node)
+        rows += [self._words("freed", freed)] if freed and self.graph.saved_of(node.id) else []
+        rows += self._next(node)
+        if node.call is not None:
+            call = self.trace.calls[node.call]
+            rows.append(self._row("made_by", self.phrases.operation(call), link=f"c{call.id}"))
+        if node.leaf is not None:
+            rows.append(self._row("leaf", self._described(node.leaf), link=self.items.tensor(node.leaf)))
+        if node.origin in ("earlier", "backward", "unseen"):
+            rows.append(self._words("origin", self.phrases.text(f"view.origin_{node.origin}")))
+        place = self.graph.node_place(node)
+        if place is not None:
+            rows.append(self._row("line", self._span(place), mono=False, link=self.items.line(place)))
+        return {"title": format.clean(node.name), "subtitle": self.phrases.statement(place), "rows": rows}
+
+    def _flow(self, key: str, root: str, gradients: Iterable[Gradient | None], names: list[str]) -> list[Row]:
+        return [
+            self._row(key, self.phrases.value(gradient, VALUE), of=root, by=name)
+            for gradient, name in zip(gradients, names, strict=False)
+            if gradient is not None
+        ]
+
+    def _result(self, node: Node, output: int) -> str:
+        if node.leaf is not None:
+            return self.phrases.label(node.leaf)
+        row = next((t for t in self.graph.results_of(node.id) if t.output_nr == output), None)
+        return self.phrases.label(row.id) if row is not None else "…"
+
+    def _target(self, node: int | None) -> str:
+        row = None if node is None else self.graph.node_tensor(node)
+        return self.phrases.label(row.id) if row is not None else "…"
+
+    def _kept(self, row: Saved) -> Row:
+        owner = self.phrases.label(row.tensor) if row.tensor is not None else self.phrases.text("view.internal")
+        size = self.phrases.text("view.unknown") if row.hidden else format.bytes_text(row.bytes)
+        value = f"{owner} · {format.tensor_text(row.dtype, row.shape)} · {size}"
+        link = self.items.tensor(row.tensor) if row.tensor is not None else None
+        return self._row("saved", value, link=link, slot=format.clean(row.slot))
+
+    def _next(self, node: Node) -> list[Row]:
+        rows = []
+        for target, _ in node.edges:
+            if target is None:
+                rows.append(self._row("next", "None"))
+            else:
+                rows.append(self._row("next", self.phrases.node(target), link=f"n{target}"))
+        return self._some("next", rows)
+
+    # -- backwards -----------------------------------------------------------------------------
+    def _backward(self, row: Backward) -> Row:
+        rows = self._tensors("root", row.roots)
+        given = [self.phrases.value(g, VALUE) for g in row.gradients if g is not None]
+        rows += [self._row("given", value) for value in given]
+        if row.inputs is not None:
+            rows += self._tensors("with_respect_to", row.inputs)
+        flags = [name for name in ("retain_graph", "create_graph") if getattr(row, name)]
+        rows += [self._row("options", ", ".join(f"{name}=True" for name in flags))] if flags else []
+        if row.order > 1:
+            rows.append(self._words("order", self.phrases.order(row.order)))
+        steps = self.graph.steps_in(row.id)
+        rows.append(self._words("ran", self.phrases.count("view.nodes", len(steps))))
+        for change in self._changes_by_backward.get(row.id, ()):
+            name, link = self.phrases.label(change.tensor), self.items.tensor(change.tensor)
+            rows.append(self._row("grad_after", self.phrases.maybe(change.after, VALUE), link=link, name=name))
+        rows += self._tensors("result", (t for t in row.results if t is not None))
+        rows = [*self._some("more", rows), *self._failure(row.error), *self._line(row.places)]
+        place = self.graph.place(row.places)
+        return {"title": format.clean(row.kind), "subtitle": self.phrases.statement(place), "rows": rows}

@@ -1,0 +1,150 @@
+"""A report as HTML: `to_html(report)` for the output of a cell, `to_html(report, page=True)` for a file.
+
+It works in stages.  Where everything but plain HTML is stripped there are a sentence, a picture, findings and tables;
+where scripts run, the same output becomes the interactive view.  Nothing is loaded from anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from . import format, tables
+from .items import Items
+from .payload import payload
+from .told import Told, told
+
+if TYPE_CHECKING:
+    from ..report import Report
+
+_CODE = re.compile(r"`([^`]*)`")
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+"""A page of ours cannot reach anything outside itself, whatever stands in it."""
+_BODY = "margin:16px;font-family:system-ui,sans-serif"
+
+
+def to_html(report: Report, page: bool = False) -> str:
+    """The report as a fragment, or as a whole page.
+
+    Raises FileNotFoundError when the bundle of the front end is missing.
+    """
+    view = _quiet(report) if report.quiet else _interactive(report)
+    return _page(view, report) if page else view
+
+
+def asset(name: str) -> str:
+    """A file of the front end's bundle; raises FileNotFoundError saying how to make it."""
+    file = resources.files("autograd_magics").joinpath("static").joinpath(name)
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing: expected the built front end; make it with `make front`")
+    return file.read_text(encoding="utf-8")
+
+
+def _quiet(report: Report) -> str:
+    notices = tables.notices(report.phrases, report.trouble)
+    return f'<div class="agm-quiet">{"".join(map(_paragraph, [report.headline, *notices]))}</div>'
+
+
+def _interactive(report: Report) -> str:
+    data = json.dumps(payload(report), separators=(",", ":")).encode()
+    blob = base64.b64encode(zlib.compress(data, 9)).decode()
+    script = asset("app.js").replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return (
+        f'<div class="agm" data-agm="{escape(report.trace.run)}">\n'
+        f'<div class="agm-static">\n{_static(report)}\n</div>\n'
+        f'<script type="application/octet-stream" class="agm-data">{blob}</script>\n'
+        f"<script>{script}</script>\n</div>"
+    )
+
+
+def _page(view: str, report: Report) -> str:
+    return (
+        f'<!doctype html>\n<html lang="{report.lang.replace("_", "-")}">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(format.clip(report.headline, 120))}</title>\n</head>\n"
+        f'<body style="{_BODY}">\n{view}\n</body>\n</html>\n'
+    )
+
+
+# -- the static part ---------------------------------------------------------------------------
+def _static(report: Report) -> str:
+    phrases, items = report.phrases, Items(report.graph)
+    findings = told(report.findings, phrases, items)
+    parts = [
+        _paragraph(report.headline),
+        *map(_paragraph, tables.notices(phrases, report.trouble)),
+        _image(report),
+        _findings(findings, report),
+        *_ledgers(report, items, findings),
+        _saved(report, items),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{rich(text)}</p>"
+
+
+def rich(text: str) -> str:
+    """A sentence as HTML: everything escaped, what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
+
+
+def _image(report: Report) -> str:
+    drawn = base64.b64encode(report.to_svg().encode()).decode()
+    alt = escape(f"{report.phrases.text('text.graph')}: {report.headline}")
+    return f'<img alt="{alt}" style="max-width:100%" src="data:image/svg+xml;base64,{drawn}">'
+
+
+def _findings(findings: Iterable[Told], report: Report) -> str:
+    entries = [_finding(finding, report) for finding in findings]
+    return f"<ul>\n{''.join(entries)}</ul>" if entries else ""
+
+
+def _finding(finding: Told, report: Report) -> str:
+    severity = report.phrases.text(f"view.severity_{finding.severity}")
+    ends = report.phrases.text("text.where", ends=", ".join(end.label for end in finding.ends))
+    fix = report.phrases.text("text.fix", fix=finding.fix)
+    lines = [f"<b>{escape(finding.code)} {escape(severity)}</b>: {rich(finding.message)}", rich(fix)]
+    if finding.ends:
+        lines.insert(1, rich(ends))
+    if finding.torch:
+        lines.append(escape(report.phrases.text("text.torch", text=format.clip(" ".join(finding.torch.split()), 400))))
+    return f"<li>{'<br>'.join(lines)}</li>\n"
+
+
+def _ledgers(report: Report, items: Items, findings: Sequence[Told]) -> list[str]:
+    heads = [report.phrases.text(f"view.t_{key}") for key in ("line", "change", "before", "added", "after")]
+    blocks = []
+    for ledger in tables.ledgers(report.phrases, items, findings):
+        now = report.phrases.text("text.now", value=ledger["now"])
+        rows = [[row[key] for key in ("line", "what", "before", "added", "after")] for row in ledger["rows"]]
+        if rows:
+            blocks.append(_details(f"{ledger['name']}.grad {ledger['shape']} {now}", heads, rows))
+    return blocks
+
+
+def _saved(report: Report, items: Items) -> str:
+    keys = ("line", "node_name", "slot", "owner", "kind", "bytes", "state", "shared")
+    names = ("line", "node", "slot", "tensor", "type", "bytes", "state")
+    heads = [report.phrases.text(f"view.t_{key}") for key in names]
+    rows = [{**row, "kind": f"{row['dtype']}{row['shape']}"} for row in tables.saved(report.phrases, items)]
+    if not rows:
+        return ""
+    title = f"{report.phrases.text('text.saved')}: {tables.saved_total(report.phrases)}"
+    return _details(title, [*heads, ""], [[row[key] for key in keys] for row in rows])
+
+
+def _details(summary: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
+    return f"<details><summary>{escape(summary)}</summary>\n{table}\n</details>"

@@ -1,0 +1,174 @@
+"""A report for a terminal: `to_text(report)`, at most 80 columns wide, readable without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..trace import Backward, Call
+from . import format, tables
+from .items import Items
+from .phrases import Phrases
+from .statements import Gap, Statement, shortened, statements
+from .told import Told, told
+from .wrapping import aligned, aligned_rows, paragraph
+
+if TYPE_CHECKING:
+    from ..report import Report
+
+INPUTS = 20
+"""Leaves and inputs that are listed."""
+ROWS = 30
+"""Rows of one table; the rest is counted."""
+
+
+def to_text(report: Report) -> str:
+    """The whole report: headline, graph, gradients, saved tensors, findings."""
+    phrases = Phrases(report.graph, report.lang)
+    items = Items(report.graph)
+    notices = [line for notice in tables.notices(phrases, report.trouble) for line in paragraph(notice, "! ", "  ")]
+    headline = paragraph(tables.headline(phrases, len(report.findings), report.quiet), "", "  ")
+    if report.quiet:
+        return "\n".join([*headline, *notices])
+    findings = told(report.findings, phrases, items)
+    parts = [
+        [*headline, *notices],
+        _section("text.findings", [line for finding in findings for line in _finding(finding, phrases)], phrases),
+        _section("text.graph", _graph(phrases), phrases),
+        _section("text.gradients", _ledgers(phrases, items, findings), phrases),
+        _section("text.saved", _saved(phrases, items), phrases, tables.saved_total(phrases)),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _section(key: str, lines: list[str], phrases: Phrases, more: str = "") -> list[str]:
+    """A heading over lines; nothing where there are none."""
+    heading = phrases.text(key).upper() + (f": {more}" if more else "")
+    return [heading, *lines] if lines else []
+
+
+# -- findings ----------------------------------------------------------------------------------
+def _finding(finding: Told, phrases: Phrases) -> list[str]:
+    severity = phrases.text(f"view.severity_{finding.severity}")
+    ends = ", ".join(end.label for end in finding.ends)
+    lines = paragraph(f"{finding.code} {severity}: {finding.message}", "  ", "    ")
+    lines += paragraph(phrases.text("text.where", ends=ends), "    ", "      ") if ends else []
+    lines += paragraph(phrases.text("text.fix", fix=finding.fix), "    ", "      ")
+    if finding.torch:
+        said = format.clip(" ".join(finding.torch.split()), 300)
+        lines += paragraph(phrases.text("text.torch", text=said), "    ", "      ")
+    return lines
+
+
+# -- graph -------------------------------------------------------------------------------------
+def _graph(phrases: Phrases) -> list[str]:
+    """Leaves and inputs, then each statement with what its calls made."""
+    shown = shortened(statements(phrases.graph))
+    rows = [row for one in shown if isinstance(one, Statement) for row in one.rows]
+    cells = [_call(row, phrases) if isinstance(row, Call) else _backward(row, phrases) for row in rows]
+    made = iter(aligned_rows(cells, " " * 8, " " * 12))
+    lines = aligned(_inputs(phrases), "  ", " " * 8)
+    for one in shown:
+        if isinstance(one, Gap):
+            lines.append(f"      … {_gap(one, phrases)}")
+            continue
+        lines += _statement(one, phrases)
+        for _ in one.rows:
+            lines += next(made)
+    return lines
+
+
+def _gap(gap: Gap, phrases: Phrases) -> str:
+    if gap.iterations:
+        return phrases.count("text.more_iterations", gap.iterations)
+    return phrases.count("text.more_statements", gap.statements)
+
+
+def _inputs(phrases: Phrases) -> list[list[str]]:
+    """Name, role, value and gradient of what the calls start from, each tensor once."""
+    graph, trace = phrases.graph, phrases.trace
+    drawn = {call.id for call in graph.drawn_calls}
+    used = [t for call in graph.drawn_calls for t in call.inputs]
+    first = {trace.tensors[t].object: t for t in reversed(used) if trace.tensors[t].call not in drawn}
+    starts = sorted(first.values(), key=used.index)
+    rows = [_input(tensor, phrases) for tensor in starts[:INPUTS]]
+    more = len(starts) - INPUTS
+    return rows if more <= 0 else [*rows, [f"… {phrases.count('text.more_inputs', more)}"]]
+
+
+def _input(tensor: int, phrases: Phrases) -> list[str]:
+    row = phrases.trace.tensors[tensor]
+    gradient = phrases.graph.last_grad(row.object) if row.leaf else phrases.graph.gradient(tensor)
+    grad = "" if gradient is None else phrases.text("view.grad", value=phrases.value(gradient))
+    return [phrases.label(tensor), phrases.role(row), phrases.value(row), grad]
+
+
+def _statement(one: Statement, phrases: Phrases) -> list[str]:
+    """Line number and source text."""
+    if one.place is None:
+        return [f"      {phrases.text('view.nowhere')}"]
+    text = phrases.statement(one.place)
+    if one.place.source == phrases.trace.source:
+        return paragraph(text, f"{one.place.line:4}  ", " " * 8) or [f"{one.place.line:4}"]
+    return paragraph(f"{phrases.line(one.place)}: {text}", "      ", " " * 8)
+
+
+def _call(call: Call, phrases: Phrases) -> list[str]:
+    """`result = op(inputs)`, value, gradient, node."""
+    trace, graph = phrases.trace, phrases.graph
+    names = ", ".join(name for t in call.outputs if (name := phrases.name(t)))
+    operation = format.clip(phrases.operation(call), 60)
+    cells = [f"{names} = {operation}" if names else operation]
+    if call.error is not None:
+        return [*cells, phrases.text("text.raised", type=format.clean(call.error.type))]
+    result = trace.tensors[call.outputs[0]] if call.outputs else None
+    gradient = None if result is None or result.node is None else graph.gradient(result.id)
+    cells.append("" if result is None else phrases.value(result))
+    cells.append("" if gradient is None else phrases.text("view.grad", value=phrases.value(gradient)))
+    nodes = ", ".join(dict.fromkeys(format.clean(trace.nodes[n].name) for n in call.nodes))
+    return [*cells, nodes or (phrases.cut(call) if call.cut else "")]
+
+
+def _backward(row: Backward, phrases: Phrases) -> list[str]:
+    """From where, and how many nodes ran or why not."""
+    kind = format.clean(row.kind.removeprefix("Tensor."))
+    cells = [phrases.text("text.from", kind=kind, root=phrases.root(row))]
+    if row.error is not None:
+        return [*cells, phrases.text("text.raised", type=format.clean(row.error.type))]
+    results = [t for t in row.results if t is not None]
+    cells += [f"{phrases.label(t)} = {phrases.value(phrases.trace.tensors[t])}" for t in results[:3]]
+    return [*cells, phrases.count("view.nodes", len(phrases.graph.steps_in(row.id)))]
+
+
+# -- tables ------------------------------------------------------------------------------------
+def _ledgers(phrases: Phrases, items: Items, findings: Iterable[Told]) -> list[str]:
+    lines = []
+    for ledger in tables.ledgers(phrases, items, tuple(findings), ROWS):
+        now = phrases.text("text.now", value=ledger["now"])
+        lines += paragraph(f"{ledger['name']}  {ledger['shape']}  {now}", "  ", "    ")
+        lines += aligned([_change(row) for row in ledger["rows"]], "    ", " " * 8)
+    return lines
+
+
+def _change(row: tables.Row) -> list[str]:
+    added = f"+ {row['added']}" if row["added"] else ""
+    became = f"{row['before']} -> {row['after']}" if row["after"] else ""
+    return [row["line"], row["what"], added, became, row["finding"] or ""]
+
+
+def _saved(phrases: Phrases, items: Items) -> list[str]:
+    rows = tables.saved(phrases, items, ROWS)
+    cells = [_saved_cells(row) for row in rows]
+    more = len(phrases.trace.saved) - len(rows)
+    if more:
+        cells.append([f"… {phrases.count('view.more', more)}"])
+    return aligned(cells, "  ", " " * 8)
+
+
+def _saved_cells(row: tables.Row) -> list[str]:
+    slot = f"{row['node_name']}.{row['slot']}"
+    return [row["line"], slot, row["owner"], _kind(row), row["bytes"], row["state"], row["shared"]]
+
+
+def _kind(row: tables.Row) -> str:
+    return f"{row['dtype']}{row['shape'].replace(' ', '')}"

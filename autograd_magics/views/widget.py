@@ -1,0 +1,75 @@
+"""The report as an ipywidgets view, and the hidden link between a kernel and the HTML output.
+
+* `ReportWidget(report)`: a widget like any other: it composes in a `VBox`, its traits can be observed and set.
+* `Bridge(run=...)`: has no view; the HTML output of the same run finds it in the page.
+
+The only file that imports anywidget.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from .html import asset
+from .payload import payload
+
+if TYPE_CHECKING:
+    from ..report import Report
+
+THEMES = ("auto", "light", "dark")
+TABS = ("details", "gradients", "saved", "findings", "source")
+
+
+class ReportWidget(anywidget.AnyWidget):
+    """The interactive view of one report."""
+
+    _esm = asset("widget.js")
+
+    payload = traitlets.Dict(help="What is drawn; made from the report, read-only.", read_only=True).tag(sync=True)
+    findings = traitlets.List(
+        traitlets.Dict(), help="Mistakes and hazards: code, severity, message, fix, ends; read-only.", read_only=True
+    ).tag(sync=True)
+    selection = traitlets.Unicode("", help='Selected item: "t5", "c3", "n7", "L0:6"...; "" for none.').tag(sync=True)
+    theme = traitlets.Enum(THEMES, "auto", help='"auto" follows the notebook.').tag(sync=True)
+    tab = traitlets.Enum(TABS, "details", help="Open tab beside the graph.").tag(sync=True)
+
+    def __init__(self, report: Report, **traits: Any) -> None:
+        """A view of a report; further keywords are traits, such as `selection` or `layout`."""
+        self.report = report
+        data = payload(report)
+        self._ids = _ids(data)
+        super().__init__(**{"theme": report.theme, **traits})
+        with self.hold_trait_notifications():
+            self.set_trait("payload", data)
+            self.set_trait("findings", data["findings"])
+
+    @traitlets.validate("selection")
+    def _check_selection(self, proposal: dict[str, Any]) -> str:
+        item: str = proposal["value"]
+        if item and item not in self._ids:
+            some = ", ".join(sorted(self._ids)[:6])
+            raise traitlets.TraitError(f"selection is {item!r}; expected an item of this report ({some}...) or an empty text")
+        return item
+
+    @traitlets.observe("selection")
+    def _keep_selection(self, change: dict[str, Any]) -> None:
+        self.report.selection = change["new"]
+
+
+class Bridge(anywidget.AnyWidget):
+    """What the kernel and the HTML output of one run tell each other."""
+
+    _esm = asset("bridge.js")
+
+    run = traitlets.Unicode("", help="The run whose output it belongs to.").tag(sync=True)
+    selection = traitlets.Unicode("", help='Selected item, "" for none.').tag(sync=True)
+
+
+def _ids(data: dict[str, Any]) -> frozenset[str]:
+    """Everything that can be selected."""
+    lines = [line["id"] for source in data["source"] for line in source["lines"]]
+    rows = [row["id"] for row in (*data["saved"]["rows"], *data["findings"])]
+    return frozenset([*data["details"], *lines, *rows])
