@@ -131,6 +131,19 @@ class Graph:
         rows = [self.trace.places[p] for p in places]
         return next((p for p in rows if p.source == self.trace.source), rows[0] if rows else None)
 
+    def tensor_place(self, tensor: int) -> Place | None:
+        """Where a tensor was made, in this cell or an earlier one."""
+        row = self.trace.tensors[tensor]
+        call = self.maker(tensor)
+        if call is not None:
+            return self.place(call.places)
+        if row.place is not None:
+            return self.trace.places[row.place]
+        if row.node is not None:
+            return self.node_place(self.trace.nodes[row.node])
+        assigned = [n.place for n in self._names_by_object.get(row.object, ()) if n.place is not None]
+        return self.trace.places[assigned[0]] if assigned else None
+
     def node_place(self, node: Node) -> Place | None:
         """Where a node was made, in this cell or an earlier one."""
         if node.call is not None:

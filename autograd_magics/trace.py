@@ -105,6 +105,13 @@ class Tensor:
     """Whole value of a small tensor, None of a large one."""
     grad_of: int | None = None
     """The object whose `.grad` this tensor is."""
+    place: int | None = None
+    """Of a tensor from an earlier recorded cell: where it was made."""
+    cut: str | None = None
+    """Of a tensor from an earlier recorded cell: the cut that it came through (see `Call.cut`)."""
+    cut_place: int | None = None
+    cut_source: str | None = None
+    """Name of what was cut off there."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +233,10 @@ class Saved:
     bytes: int
     version: int | None
     """PyTorch's version counter when it was saved, None where it was first seen later."""
+    changed_place: int | None = None
+    """Where it was first changed in place after it was saved, when that was in an earlier recorded cell."""
+    changed_by: str | None = None
+    """The call that changed it there."""
     hidden: bool = False
     """Kept through hooks (checkpoint, offload): never unpacked, size unknown."""
 
@@ -289,7 +300,8 @@ class GradChange:
     """The state of the tensor then."""
     kind: str
     """`"accumulated"` (by a backward), `"set"`, `"cleared"` (to None), `"zeroed"`, `"changed"` (another
-    in-place operation), `"unseen"` (it differs from what was last seen; nobody was watching)."""
+    in-place operation), `"unseen"` (it differs from what was last seen; nobody was watching), `"earlier"`
+    (no change: what an earlier recorded cell left in it)."""
     backward: int | None
     places: Ids
     before: Gradient | None
@@ -462,7 +474,7 @@ _REFERENCES: dict[str, str] = {
     "tensor": "tensors", "inputs": "tensors", "outputs": "tensors", "roots": "tensors",
     "results": "tensors", "leaf": "tensors", "result": "tensors", "call": "calls", "node": "nodes",
     "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
-    "before_places": "places",
+    "before_places": "places", "cut_place": "places", "changed_place": "places",
 }  # fmt: skip
 
 

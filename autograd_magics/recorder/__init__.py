@@ -27,7 +27,7 @@ except ImportError as error:  # pragma: no cover - exercised in a subprocess wit
         raise
     raise TorchMissing() from None
 
-from . import names
+from . import memory, names
 from .backward import Backwards
 from .calls import CallProbe
 from .freeze import code_called, failure_of, freeze
@@ -103,6 +103,7 @@ class Recorder:
         self._guarded(lambda: names.assigned(tape))
         self._guarded(lambda: names.found(tape, self._tensors, self._namespace))
         self._guarded(lambda: names.used(tape))
+        self._guarded(lambda: memory.remember(tape, self._tensors))
         failure = None
         if error is not None:
             failure = failure_of(tape, error, self._node_called(error))

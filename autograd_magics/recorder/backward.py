@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from .grads import GradientDraft, Grads
+from .grads import Grads
+from .memory import GradientDraft
 from .nodes import KEY, Mark, Nodes
 from .sources import Chain, Site
 from .tape import BackwardDraft, CallDraft, Tape

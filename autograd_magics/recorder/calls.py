@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack,
 from torch.overrides import _pop_mode as pop_mode
 from torch.overrides import _push_mode as push_mode
 
+from . import memory
 from .backward import ENTRIES, Backwards
 from .grads import Grads
 from .sources import Chain, chain_of
@@ -276,6 +277,7 @@ class CallProbe(TorchFunctionMode):
             if entry is not None and entry.storage is not None:
                 tensors.last_change[entry.storage] = call
             draft.outputs.append(tensors.result(tensor, call))
+            memory.changed(tensor, draft.name, draft.site)
         for tensor in outputs:
             if any(tensor is one for one in changed):
                 continue

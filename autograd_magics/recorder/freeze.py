@@ -23,8 +23,8 @@ from ..trace import (
     Trace,
     Warned,
 )
-from .grads import GradientDraft
-from .sources import PACKAGE, Chain, is_user_file
+from .memory import GradientDraft
+from .sources import PACKAGE, Chain, Site, is_user_file
 from .tape import BackwardDraft, Tape
 from .values import plain
 
@@ -35,12 +35,12 @@ def freeze(tape: Tape, failure: Failure | None) -> Trace:
         tape.places.settle(site)
     tables: dict[str, Any] = {
         "storages": tuple(Storage(i, *row) for i, row in enumerate(tape.storages)),
-        "tensors": tuple(_tensor(i, row) for i, row in enumerate(tape.tensors)),
+        "tensors": tuple(_tensor(tape, i, row) for i, row in enumerate(tape.tensors)),
         "names": tuple(_name(tape, i, row) for i, row in enumerate(tape.names)),
         "calls": tuple(_call(tape, i) for i in range(len(tape.calls))),
         "accesses": _accesses(tape),
         "nodes": tuple(_node(tape, i) for i in range(len(tape.nodes))),
-        "saved": tuple(Saved(i, *row) for i, row in enumerate(tape.saved)),
+        "saved": tuple(_saved(tape, i, row) for i, row in enumerate(tape.saved)),
         "backwards": tuple(_backward(tape, i, draft) for i, draft in enumerate(tape.backwards)),
         "steps": tuple(_steps(tape)),
         "changes": tuple(_change(tape, i, row) for i, row in enumerate(tape.changes)),
@@ -68,12 +68,27 @@ def failure_of(tape: Tape, error: BaseException, node: int | None) -> Failure:
     return Failure(tape.tick(), type(error).__name__, str(error), places, node)
 
 
-def _tensor(i: int, row: tuple[Any, ...]) -> Tensor:
+def _tensor(tape: Tape, i: int, row: tuple[Any, ...]) -> Tensor:
     at, obj, version, shape, dtype, device, storage, size, needs, leaf, node, nr, call, retains, param, value, of = row
+    origin = tape.origins.get(obj) if call is None else None
+    earlier: tuple[Any, ...] = ()
+    if origin is not None:
+        earlier = (_first(tape, origin.site), origin.cut, _first(tape, origin.cut_site), origin.cut_source)
     return Tensor(
         i, at, obj, version, shape, dtype, str(device), storage, size, needs, leaf, node, nr, call, retains, param,
-        plain(value), of,
+        plain(value), of, *earlier,
     )  # fmt: skip
+
+
+def _saved(tape: Tape, i: int, row: tuple[Any, ...]) -> Saved:
+    *head, changed, hidden = row
+    place = _first(tape, changed.site) if changed is not None else None
+    return Saved(i, *head, place, changed.name if changed is not None else None, hidden)
+
+
+def _first(tape: Tape, site: Site | None) -> int | None:
+    places = tape.places.of_site(site)
+    return places[0] if places else None
 
 
 def _name(tape: Tape, i: int, row: tuple[int, str, int, Any, str]) -> Name:
@@ -112,12 +127,10 @@ def _accesses(tape: Tape) -> tuple[Access, ...]:
 
 def _node(tape: Tape, i: int) -> Node:
     draft = tape.nodes[i]
-    place = tape.places.of_site(draft.site)
     freed_site = tape.backwards[draft.freed_by].site if draft.freed_by is not None else draft.freed_site
-    freed = tape.places.of_site(freed_site)
     return Node(
-        i, draft.at, draft.name, draft.call, draft.origin, place[0] if place else None, draft.edges, draft.leaf,
-        draft.order, draft.freed_by, draft.freed_at, freed[0] if freed else None,
+        i, draft.at, draft.name, draft.call, draft.origin, _first(tape, draft.site), draft.edges, draft.leaf,
+        draft.order, draft.freed_by, draft.freed_at, _first(tape, freed_site),
     )  # fmt: skip
 
 

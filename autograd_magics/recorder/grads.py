@@ -8,41 +8,16 @@ user's code reads it or asked for it by `retain_grad()`: reading it otherwise wo
 from __future__ import annotations
 
 import weakref
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
+from . import memory
+from .memory import GradientDraft, Held
 from .sources import Chain, Site
 from .tape import CallDraft, Tape
 from .tensors import EXACT, Entry, Tensors, dtype_name, version_of
 from .values import Pending, Values, plain
-
-GradientDraft = tuple[tuple[int, ...], str, str, Any]
-"""(shape, dtype, device, value)"""
-
-
-class Held(NamedTuple):
-    """What a `.grad` held when it was last looked at."""
-
-    ref: weakref.ref[torch.Tensor] | None
-    version: int
-    gradient: GradientDraft | None
-    site: Site | None
-
-
-_memory: dict[int, tuple[weakref.ref[torch.Tensor], Held]] = {}
-"""Across recordings, by id of the owner; an entry goes when its owner does."""
-
-
-def _remember(owner: torch.Tensor, held: Held) -> None:
-    key = id(owner)
-    _memory[key] = (weakref.ref(owner, lambda _: _memory.pop(key, None)), held)
-
-
-def _recall(owner: torch.Tensor) -> Held | None:
-    found = _memory.get(id(owner))
-    return found[1] if found is not None and found[0]() is owner else None
-
 
 class Grads:
     """The `changes` and `accesses` tables while they grow."""
@@ -73,7 +48,7 @@ class Grads:
     def written(self, owner: torch.Tensor, value: Any, chain: Chain) -> None:
         """`.grad` was assigned to or deleted."""
         state = self._tensors.state(owner)
-        before = self._held.get(self._object(owner)) or _recall(owner)
+        before = self._held.get(self._object(owner)) or memory.held(owner)
         gradient = self._learn(owner, value)
         if gradient is None and (before is None or before.gradient is None):
             self._keep(owner, value, None, None)
@@ -134,10 +109,15 @@ class Grads:
         held = self._held.get(obj)
         first = held is None
         if held is None:
-            held = _recall(owner)
+            held = memory.held(owner)
         if held is not None and not self._differs(held, grad):
             self._learn(owner, grad)
             self._held[obj] = held
+            if first and held.site is not None:
+                self._tape.changes.append((
+                    self._tape.tick(), obj, self._tensors.state(owner), "earlier", None, held.site, None, None,
+                    held.gradient, None,
+                ))  # fmt: skip
             return
         gradient = self._learn(owner, grad)
         if not first:
@@ -166,7 +146,7 @@ class Grads:
         ref = weakref.ref(grad) if type(grad) in EXACT else None
         held = Held(ref, version_of(grad) if ref is not None else 0, gradient, site)
         self._held[self._object(owner)] = held
-        _remember(owner, held)
+        memory.hold(owner, held)
 
     def _gradient(self, grad: Any) -> GradientDraft | None:
         if type(grad) not in EXACT:
@@ -189,7 +169,7 @@ class Grads:
             ref = self._owners.get(obj)
             owner = ref() if ref is not None else None
             if owner is not None and held.gradient is not None and isinstance(held.gradient[3], Pending):
-                _remember(owner, held._replace(gradient=(*held.gradient[:3], plain(held.gradient[3]))))
+                memory.hold(owner, held._replace(gradient=(*held.gradient[:3], plain(held.gradient[3]))))
 
 
 def _is_zero(gradient: GradientDraft | None) -> bool:

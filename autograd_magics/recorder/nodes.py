@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from . import memory
 from .sources import Site
 from .tape import NodeDraft, Tape
 from .tensors import EXACT, Tensors, dtype_name, version_of
@@ -156,19 +157,21 @@ class Nodes:
     def _add_saved(self, raw: Any, row: int, slot: str, versions: dict[str, int], mark: Mark) -> None:
         tape = self._tape
         if raw.unpack_hook is not None:
-            tape.saved.append((tape.tick(), row, slot, None, None, (), "", "", 0, None, True))
+            tape.saved.append((tape.tick(), row, slot, None, None, (), "", "", 0, None, None, True))
             tape.nodes[row].has_saved = True
             return
         tensor = raw.data
         if tensor is None or type(tensor) not in EXACT:
             return
         tape.nodes[row].has_saved = True
-        mark.versions[slot] = version = versions.get(slot, version_of(tensor))
+        now = version_of(tensor)
+        mark.versions[slot] = version = versions.get(slot, now)
+        changed = memory.first_change(tensor, version) if version < now else None
         entry = self._tensors.known(tensor)
         owner = entry.state if entry is not None and entry.state >= 0 else None
         tape.saved.append((
             tape.tick(), row, slot, owner, self._tensors.storage(tensor), tuple(tensor.shape),
-            dtype_name(tensor.dtype), str(tensor.device), tensor.nbytes, version, False,
+            dtype_name(tensor.dtype), str(tensor.device), tensor.nbytes, version, changed, False,
         ))  # fmt: skip
 
     def own_results(self, first_saved: int, outputs: list[int]) -> None:
@@ -176,7 +179,7 @@ class Nodes:
         tape = self._tape
         for i in range(first_saved, len(tape.saved)):
             row = tape.saved[i]
-            if row[3] is None and not row[10]:
+            if row[3] is None and not row[-1]:
                 for output in outputs:
                     tensor = tape.tensors[output]
                     if tensor[6] == row[4] and tensor[3] == row[5]:

@@ -97,6 +97,8 @@ class Tape:
         self.changes: list[tuple[Any, ...]] = []
         self.warnings: list[tuple[int, str, str, Chain]] = []
         self.sites: list[Site] = []
+        self.origins: dict[int, Any] = {}
+        """By object: what an earlier recording remembers of a tensor (`memory.Origin`)."""
         self.dropped = 0
         self.problem: str | None = None
         self.tick = itertools.count().__next__

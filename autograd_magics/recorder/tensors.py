@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from . import memory
 from .tape import Tape
 from .values import Values
 
@@ -89,6 +90,9 @@ class Tensors:
         entry = self.known(tensor)
         if entry is None:
             entry = self._entries[id(tensor)] = Entry(tensor, self._objects)
+            origin = memory.origin(tensor)
+            if origin is not None:
+                self._tape.origins[self._objects] = origin
             self._objects += 1
         return entry
 
@@ -119,7 +123,6 @@ class Tensors:
 
     def _add(self, tensor: torch.Tensor, entry: Entry, *, call: int | None) -> int:
         tape = self._tape
-        row = len(tape.tensors)
         entry.version = version_of(tensor)
         entry.requires_grad = requires_grad = tensor.requires_grad
         entry.storage = self.storage(tensor)
@@ -133,11 +136,12 @@ class Tensors:
             retains = tensor.retains_grad
             if retains:
                 self._retained[entry.object] = entry.ref
-        entry.state = row
+        value = self._values.of(tensor)
+        entry.state = row = len(tape.tensors)  # only now: looking at the node may have added the leaves behind it
         tape.tensors.append((
             tape.tick(), entry.object, entry.version, tuple(tensor.shape), dtype_name(tensor.dtype),
             tensor.device, entry.storage, _bytes(tensor), requires_grad, leaf, node, output_nr, call,
-            retains, type(tensor) is torch.nn.Parameter, self._values.of(tensor), entry.grad_of,
+            retains, type(tensor) is torch.nn.Parameter, value, entry.grad_of,
         ))  # fmt: skip
         return row
 

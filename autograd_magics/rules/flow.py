@@ -106,7 +106,7 @@ def not_scalar(graph: Graph) -> Iterator[Finding]:
 def _from_root(graph: Graph, code: str, backward: Backward, root: Tensor, data: dict[str, object]) -> Finding:
     here = graph.place(backward.places)
     maker = graph.maker(root.id)
-    made = graph.place(maker.places) if maker is not None else None
+    made = graph.tensor_place(root.id)
     return Finding(
         code, "error", backward.end, {"name": tag("tensor", root.id), "here": tag("place", here and here.id), **data},
         places=tuple(p.id for p in (here, made) if p is not None), tensors=(root.id,), backwards=(backward.id,),
@@ -149,6 +149,9 @@ def _cut_off(graph: Graph, backward: Backward, root: Tensor) -> Finding:
     here = graph.place(backward.places)
     data = {"name": tag("tensor", root.id), "here": tag("place", here and here.id)}
     if cut is None or cut.cut is None:
+        earlier = next((t for t in graph.sources_of([root.id]) if t.cut is not None), None)
+        if earlier is not None:
+            return _cut_earlier(backward, root, earlier, here and here.id)
         inputs = [t.id for t in graph.sources_of([root.id]) if graph.name(t.id) and not graph.users_made(t.id)]
         names = [name for t in inputs if (name := graph.name(t))]
         return Finding(
@@ -164,6 +167,17 @@ def _cut_off(graph: Graph, backward: Backward, root: Tensor) -> Finding:
     )  # fmt: skip
 
 
+def _cut_earlier(backward: Backward, root: Tensor, tensor: Tensor, here: int | None) -> Finding:
+    data = {
+        "name": tag("tensor", root.id), "here": tag("place", here), "cut": tag("place", tensor.cut_place),
+        "source": tensor.cut_source or tag("tensor", tensor.id),
+    }  # fmt: skip
+    return Finding(
+        "AG103", "error", backward.end, data, tensor.cut or "", tensors=(root.id, tensor.id),
+        places=tuple(p for p in (here, tensor.cut_place) if p is not None), backwards=(backward.id,),
+    )  # fmt: skip
+
+
 def _nearest_cut(graph: Graph, root: Tensor) -> Call | None:
     for tensor in graph.sources_of([root.id]):
         call = graph.maker(tensor.id)
@@ -174,19 +188,31 @@ def _nearest_cut(graph: Graph, root: Tensor) -> Call | None:
 
 def _cut_through_numbers(graph: Graph, root: Tensor) -> Call | None:
     """A cut whose result left torch as a number or array and came back by name: `torch.tensor(v)`."""
-    calls = {graph.maker(t.id) for t in graph.sources_of([root.id])}
     cuts = [c for c in graph.trace.calls if c.cut in ("item", "numpy") or c.name in ("numpy", "__array__")]
-    for made in (c for c in calls if c is not None and not c.inputs):
-        place = graph.place(made.places)
-        text = graph.line_text(place.source, place.line) if place is not None else ""
-        for cut in reversed([c for c in cuts if c.at < made.at]):
+    for tensor in graph.sources_of([root.id]):
+        maker = graph.maker(tensor.id)
+        if maker is not None and maker.inputs:
+            continue
+        texts = _lines_that_made(graph, tensor, maker)
+        for cut in reversed([c for c in cuts if c.at < tensor.at]):
             there = graph.place(cut.places)
-            if place is None or there is None:
+            if there is None:
                 continue
-            same = (there.source, there.line) == (place.source, place.line)
-            if same or _names_shared(graph.line_text(there.source, there.line), text):
+            text = graph.line_text(there.source, there.line)
+            if text in texts or any(_names_shared(text, one) for one in texts):
                 return _behind_detach(graph, cut)
     return None
+
+
+def _lines_that_made(graph: Graph, tensor: Tensor, maker: Call | None) -> list[str]:
+    """The line of the call that made a tensor; or, as `torch.from_numpy` is not seen, those that assign its name."""
+    place = graph.place(maker.places) if maker is not None else None
+    if place is not None:
+        return [graph.line_text(place.source, place.line)]
+    name, source = graph.name(tensor.id), graph.trace.source
+    if name is None or source is None:
+        return []
+    return [text for text in graph.source_lines(source) if re.match(rf"\s*{re.escape(name)}\s*=[^=]", text)]
 
 
 def _behind_detach(graph: Graph, cut: Call) -> Call:

@@ -54,8 +54,7 @@ def _non_leaf(graph: Graph, access: Access, tensor: Tensor, because: str | None)
     nodes = [] if tensor.node is None else [tensor.node]
     leaves = [n.leaf for n in graph.reachable(nodes) if n.leaf is not None]
     names = [name for t in leaves if (name := graph.name(t))]
-    maker = graph.maker(tensor.id)
-    made = graph.place(maker.places) if maker is not None else None
+    made = graph.tensor_place(tensor.id)
     data = {
         "name": tag("tensor", tensor.id), "here": tag("place", place and place.id),
         "node": graph.trace.nodes[nodes[0]].name if nodes else "grad_fn",
@@ -116,7 +115,7 @@ def _added_to_old(graph: Graph, obj: int, change: GradChange, previous: GradChan
         return None
     if previous is not None and previous.kind == "zeroed":
         return None
-    if previous is None or previous.kind == "unseen":
+    if previous is None or previous.kind in ("unseen", "earlier"):
         return "warning"  # from an earlier cell, or from code nobody watched
     stepped = graph.changes_of_value(obj)
     if any(previous.at < at < change.at for at in stepped):
@@ -141,7 +140,7 @@ def _accumulation(
 ) -> Finding:
     first, last = changes[0], changes[-1]
     before = graph.place(first.before_places)
-    earlier = not any(c.object == first.object and c.at < first.at for c in graph.trace.changes)
+    earlier = all(c.kind == "earlier" for c in graph.changes_by_object[first.object] if c.at < first.at)
     variant = ("earlier" if before is not None else "unknown") if earlier else "" if warn else "meant"
     data = {
         "name": tag("tensor", first.tensor), "here": tag("place", place),
@@ -219,8 +218,9 @@ def _lost(graph: Graph, old: Name, new: Name) -> Finding:
     obj = graph.trace.tensors[new.tensor].object
     died = failure is not None and "NoneType" in failure.message and _reads_grad_of(graph, {obj})
     maker = graph.maker(new.tensor)
-    data = {"name": new.name, "here": tag("place", new.place), "leaf": tag("place", old.place)}
-    places = tuple(p for p in (new.place, old.place) if p is not None)
+    leaf = graph.tensor_place(old.tensor)
+    data = {"name": new.name, "here": tag("place", new.place), "leaf": tag("place", leaf and leaf.id)}
+    places = tuple(p for p in (new.place, leaf.id if leaf else None) if p is not None)
     return Finding(
         "AG203", "error" if died else "warning", new.at, data, "" if graph.trace.tensors[new.tensor].node is not None
         else "no_grad", places=places, tensors=(new.tensor, old.tensor), calls=(maker.id,) if maker is not None else (),
@@ -291,13 +291,12 @@ def _guilty_access(graph: Graph, failure: Failure) -> Access | None:
 def _why_none(graph: Graph, access: Access, tensor: Tensor) -> tuple[str, int | None]:
     """(variant, place of the other end): why a `.grad` is None."""
     if not tensor.leaf:
-        maker = graph.maker(tensor.id)
-        made = graph.place(maker.places) if maker is not None else None
+        made = graph.tensor_place(tensor.id)
         return "result", made.id if made is not None else None
     if not tensor.requires_grad:
         return "no_requires_grad", None
     before = [c for c in graph.changes_by_object.get(tensor.object, ()) if c.at < access.at]
-    if before and before[-1].kind == "cleared":
+    if before and before[-1].kind in ("cleared", "earlier") and before[-1].after is None:
         place = graph.place(before[-1].places)
         return "cleared", place.id if place is not None else None
     ran = [b for b in graph.trace.backwards if b.at < access.at and b.error is None]

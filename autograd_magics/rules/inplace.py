@@ -36,9 +36,9 @@ def leaf_changed(graph: Graph) -> Iterator[Finding]:
         if call.error is not None and LEAF_CHANGED in call.error.message and call.inputs:
             leaf = call.inputs[0]
             place = graph.place(call.places)
-            names = [n.place for n in graph.trace.names if n.tensor == leaf and n.place is not None]
+            made = graph.tensor_place(leaf)
             data = {"name": tag("tensor", leaf), "here": tag("place", place and place.id), "call": call.name}
-            ends = (place.id if place else None, names[0] if names else None)
+            ends = (place.id if place else None, made.id if made else None)
             yield Finding(
                 "AG301", "error", call.end, data, "view" if not graph.trace.tensors[leaf].leaf else "",
                 places=tuple(p for p in ends if p is not None), tensors=(leaf,), calls=(call.id,),
@@ -75,39 +75,52 @@ def saved_then_changed(graph: Graph) -> Iterator[Finding]:
 
 def _conflict(graph: Graph, backward: Backward) -> Finding:
     here = graph.place(backward.places)
-    pair = _saved_and_change(graph, backward)
+    found = _saved_and_change(graph, backward)
     ends = [here.id if here else None]
     data: dict[str, object] = {"here": tag("place", ends[0])}
-    if pair is None:
+    if found is None:
         return Finding(
             "AG302", "error", backward.end, data, "unknown", places=tuple(e for e in ends if e is not None),
             backwards=(backward.id,),
         )  # fmt: skip
-    saved, change = pair
+    saved, change = found
     node = graph.trace.nodes[saved.node]
-    made, changed = graph.node_place(node), graph.place(change.places)
-    owner = saved.tensor if saved.tensor is not None else change.outputs[0]
-    version = max(graph.trace.tensors[t].version for t in change.outputs)
+    made = graph.node_place(node)
+    if change is not None:
+        changed = graph.place(change.places)
+        place, name, owner = changed and changed.id, change.name, change.outputs[0]
+    else:
+        place, name, owner = saved.changed_place, saved.changed_by or "", -1
+    owners = [t for t in (saved.tensor, owner) if t is not None and t >= 0]
     data |= {
-        "name": tag("tensor", owner), "node": tag("node", node.id), "slot": saved.slot, "call": change.name,
-        "made": tag("place", made and made.id), "changed": tag("place", changed and changed.id),
-        "saved_version": saved.version, "version": version,
+        "name": tag("tensor", owners[0] if owners else None), "node": tag("node", node.id), "slot": saved.slot,
+        "call": name, "made": tag("place", made and made.id), "changed": tag("place", place),
+        "saved_version": saved.version, "version": _version(graph, saved, change),
     }  # fmt: skip
-    ends = [changed.id if changed else None, made.id if made else None, *ends]
+    ends = [place, made.id if made else None, *ends]
     return Finding(
         "AG302", "error", backward.end, data, places=tuple(dict.fromkeys(e for e in ends if e is not None)),
-        tensors=(owner,), nodes=(node.id,), calls=(change.id,), backwards=(backward.id,),
+        tensors=tuple(owners[:1]), nodes=(node.id,), calls=(change.id,) if change is not None else (),
+        backwards=(backward.id,),
     )  # fmt: skip
 
 
-def _saved_and_change(graph: Graph, backward: Backward) -> tuple[Saved, Call] | None:
-    """What was saved, and the first call that changed it after that; at the node that failed where it is known."""
+def _version(graph: Graph, saved: Saved, change: Call | None) -> int:
+    if change is not None:
+        return max(graph.trace.tensors[t].version for t in change.outputs)
+    rows = [t.version for t in graph.trace.tensors if t.storage == saved.storage]
+    return max(rows, default=(saved.version or 0) + 1)
+
+
+def _saved_and_change(graph: Graph, backward: Backward) -> tuple[Saved, Call | None] | None:
+    """What was saved, and the first call that changed it after that (None where that was in an earlier cell);
+    at the node that failed where it is known."""
     failed = backward.error.node if backward.error is not None else None
     roots = [t.node for t in map(graph.trace.tensors.__getitem__, backward.roots) if t.node is not None]
     nodes = ([failed] if failed is not None else []) + [n.id for n in graph.reachable(roots)]
     for node in nodes:
         for saved in graph.saved_of(node):
             change = next((c for c in graph.changes_of_storage(saved.storage) if saved.at < c.at < backward.at), None)
-            if change is not None:
-                return saved, change
+            if change is not None or saved.changed_place is not None:
+                return saved, None if saved.changed_place is not None else change
     return None

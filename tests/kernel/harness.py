@@ -62,7 +62,7 @@ class Ran:
 
 
 def _is_report(out: dict[str, Any]) -> bool:
-    return out["type"] == "display_data" and "data-agm=" in out["data"].get("text/html", "")
+    return out["type"] == "display_data" and 'class="agm' in out["data"].get("text/html", "")
 
 
 def _text(out: dict[str, Any]) -> str:

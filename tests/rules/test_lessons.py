@@ -335,3 +335,50 @@ def test_change_in_an_earlier_cell() -> None:
     trace = notebook.run("z.sum().backward()")
     (found,) = findings(trace)
     assert found.code == "AG302"
+
+
+# -- causes in earlier cells -------------------------------------------------------------------
+def test_change_in_an_earlier_cell_is_named() -> None:
+    notebook = Notebook()
+    notebook.run("x = torch.ones(2, requires_grad=True)\ny = x * 2\nz = y * y")
+    notebook.run("a = 1\ny += 1")
+    trace = notebook.run("z.sum().backward()")
+    (found,) = findings(trace)
+    assert line(trace, found, "changed") == (2, 2) and line(trace, found, "made") == (1, 3)
+    assert (found.data["saved_version"], found.data["version"], found.data["call"]) == (0, 1, "add_")
+
+
+def test_cut_in_an_earlier_cell_is_named() -> None:
+    notebook = Notebook()
+    notebook.run("w = torch.ones(2, requires_grad=True)\ny = w.detach()\ny2 = y * 2")
+    trace = notebook.run("loss = y2.sum()\nloss.backward()")
+    (found,) = findings(trace)
+    assert (found.code, found.variant) == ("AG103", "detach")
+    assert line(trace, found, "cut") == (1, 2) and found.data["source"] == "w"
+
+
+def test_gradient_cleared_in_an_earlier_cell_is_named() -> None:
+    notebook = Notebook()
+    notebook.run("w = torch.ones(2, requires_grad=True)\nw.sum().backward()")
+    notebook.run("w.grad = None")
+    trace = notebook.run("w.grad.zero_()")
+    (found,) = findings(trace)
+    assert (found.code, found.variant) == ("AG204", "cleared") and line(trace, found, "there") == (2, 1)
+
+
+def test_leaf_of_an_earlier_cell_is_named() -> None:
+    notebook = Notebook()
+    notebook.run("b = 1\nw = torch.ones(2, requires_grad=True)")
+    trace = notebook.run("w -= 0.1")
+    (found,) = findings(trace)
+    assert found.code == "AG301"
+    assert [trace.sources[trace.places[p].source].number for p in found.places] == [2, 1]
+
+
+def test_result_of_an_earlier_cell_is_named() -> None:
+    notebook = Notebook()
+    notebook.run("x = torch.ones(2, requires_grad=True)\ny = x * 2")
+    trace = notebook.run("y.sum().backward()\ny.grad")
+    (found,) = findings(trace)
+    assert found.code == "AG201"
+    assert [trace.sources[trace.places[p].source].number for p in found.places] == [2, 1]

@@ -1,4 +1,4 @@
-"""Take a path of vertices (the dummies of a long edge, or one node) out of its rows and put it back at its best.
+"""Take a chain of vertices (a long edge, or one node) out of its rows and put it back where it crosses least.
 
 The cheapest place in every row is found by dynamic programming over the ranks: the cost of a place is the crossings
 of the vertex' own edges there, the cost of going from a place to one in the next rank is the edges passed between.
@@ -15,11 +15,10 @@ _WORK = 60_000  # pairs of places compared in one call of `reinsert_paths`
 
 
 def reinsert_paths(graph: ProperGraph) -> int:
-    """Reinsert every long edge and every node that touches crossings. Returns the crossings removed."""
+    """Reinsert every chain and every other vertex that touches crossings. Returns the crossings removed."""
     removed, work = 0, _WORK
     around = [0, *crossings_by_gap(graph), 0]
-    paths = [list(dummies) for dummies in graph.dummies if dummies] + [[node] for node in range(graph.nodes)]
-    for path in paths:
+    for path in _chains(graph):
         ranks = [graph.rank[vertex] for vertex in path]
         if not any(around[ranks[0] : ranks[-1] + 2]):
             continue
@@ -28,6 +27,25 @@ def reinsert_paths(graph: ProperGraph) -> int:
             break
         removed += _reinsert(graph, path, ranks)
     return removed
+
+
+def _chains(graph: ProperGraph) -> list[list[int]]:
+    """Long edges prolonged by the nodes with one input and one consumer at their ends; each other vertex alone."""
+    upper, lower = graph.upper, graph.lower
+
+    def is_link(vertex: int) -> bool:
+        return len(upper[vertex]) == 1 and len(lower[vertex]) == 1
+
+    chains = []
+    for vertex in range(graph.count):
+        if not is_link(vertex):
+            chains.append([vertex])
+        elif not is_link(upper[vertex][0]):
+            chain = [vertex]
+            while is_link(lower[chain[-1]][0]):
+                chain.append(lower[chain[-1]][0])
+            chains.append(chain)
+    return chains
 
 
 def _reinsert(graph: ProperGraph, path: list[int], ranks: list[int]) -> int:
