@@ -234,19 +234,23 @@ class Running:
             known.remember(run.cell)
 
 
-def add_running(book: Book, run: Run, at: tuple[str, int] | None) -> None:
-    """Make the running cell the main source of a book.
+def set_main(book: Book, what: Run | Cell, at: tuple[str, int] | None) -> None:
+    """Make a cell the main source of a book.
 
-    `at` is the code file name and the line where its code asked for the recording: below a `%%time` that is not the
-    code of the cell itself.  Where `%%time` stands below `%%autograd`, the main source is the code that it compiles.
+    `at` is the code file name and the line where a running cell asked for the recording: below a `%%time` that is not
+    the code of the cell itself.  Where `%%time` stands below `%%autograd`, the main source is the code it compiles.
     """
-    raw = run.info.raw_cell
-    book.main, line = at or (run.cell.filename, 1)
-    if book.main == run.cell.filename or has_header(raw):
-        book.add_cell(book.main, run.cell.number, code_text(raw, line))
+    if isinstance(what, Cell):
+        book.main = what.filename
+        book.add_cell(what.filename, what.number, what.text)
+        return
+    raw, number = what.info.raw_cell, what.cell.number
+    book.main, line = at or (what.cell.filename, 1)
+    if book.main == what.cell.filename or has_header(raw):
+        book.add_cell(book.main, number, code_text(raw, line))
     else:  # code that the cell ran silently, such as a notebook by %run
         book.add_cell(book.main, None, "".join(linecache.getlines(book.main)))
-    inner = inner_code(raw) if book.main == run.cell.filename else None
+    inner = inner_code(raw) if book.main == what.cell.filename else None
     if inner:
         book.main = inner[0]
-        book.add_cell(inner[0], run.cell.number, inner[1])
+        book.add_cell(inner[0], number, inner[1])

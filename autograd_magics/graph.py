@@ -13,8 +13,8 @@ from .trace import (
     Access,
     Backward,
     Call,
-    Gradient,
     GradChange,
+    Gradient,
     Name,
     Node,
     Place,
@@ -26,6 +26,9 @@ from .trace import (
 
 NOT_DRAWN = frozenset({"requires_grad_", "retain_grad", "zero_", "register_hook"})
 """Calls that mark a tensor rather than compute with it."""
+
+RUNS_BACKWARD = frozenset({"grad", "backward"})
+"""Calls that start the engine."""
 
 
 class Graph:
@@ -150,7 +153,7 @@ class Graph:
             return self.place(self.trace.calls[node.call].places)
         return None if node.place is None else self.trace.places[node.place]
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 - a Graph lives as long as its report
+    @functools.cache  # noqa: B019 - a Graph lives as long as its report
     def source_lines(self, source: int) -> tuple[str, ...]:
         """Lines of a source as far as they are known."""
         text = self.trace.sources[source].text
@@ -367,3 +370,10 @@ class Graph:
     def accesses_of(self, attribute: str) -> tuple[Access, ...]:
         """Readings of one attribute, in order."""
         return tuple(a for a in self.trace.accesses if a.attribute == attribute)
+
+    @functools.cached_property
+    def operations(self) -> tuple[Call, ...]:
+        """`drawn_calls` without those that ran a backward: `autograd.grad` is told by its row in `backwards`."""
+        starts = {backward.at for backward in self.trace.backwards}
+        ran = {c.id for c in self.trace.calls if c.name in RUNS_BACKWARD and not starts.isdisjoint(range(c.at, c.end + 1))}
+        return tuple(call for call in self.drawn_calls if call.id not in ran)

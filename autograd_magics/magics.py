@@ -25,6 +25,7 @@ from traitlets import Bool, Enum, Int, TraitError, Unicode
 
 from . import cells, expressions, options
 from .cells import Run, Running
+from .links import Links
 from .options import OptionError, Options
 from .recording import is_strict, known_sources
 from .texts import choose, text
@@ -105,7 +106,7 @@ class AutogradMagics(Magics):
     def __init__(self, shell: Any) -> None:
         self._active: Active | None = None
         self._running = Running(shell)
-        self._bridges: dict[str, Any] = {}
+        self._links = Links()
         self._troubles: list[str] = []
         super().__init__(shell)
         self.document()
@@ -140,9 +141,7 @@ class AutogradMagics(Magics):
             raise UsageError(text("magic.no_await", self.words)) from None
         mine = self._active is None
         if mine:
-            book = known_sources(name)
-            book.add_cell(name, number, f"%%autograd {line}".rstrip() + "\n" + cell)
-            self._begin(given, book, None, None)
+            self._begin(given, cells.Cell(name, number, f"%%autograd {line}".rstrip() + "\n" + cell))
         else:
             self._say_already(None)
         error: BaseException | None = None
@@ -155,6 +154,7 @@ class AutogradMagics(Magics):
         finally:
             if mine:
                 self._finish(error)
+            del error  # its traceback holds this frame
 
     @no_var_expand
     @needs_local_scope
@@ -168,8 +168,7 @@ class AutogradMagics(Magics):
         elif command == "explain":
             self._explain(rest.strip())
         else:
-            known, hint = ", ".join(options.COMMANDS), options.nearest(command, options.COMMANDS, self.words)
-            raise UsageError(text("magic.unknown_command", self.words, given=command, known=known, hint=hint))
+            raise UsageError(self._unknown("magic.unknown_command", command, options.COMMANDS))
 
     def _state(self) -> str:
         now = text("magic.recording" if self._active else "magic.idle", self.words, cells=len(cells.known))
@@ -193,11 +192,13 @@ class AutogradMagics(Magics):
     def _explain(self, code: str) -> None:
         from .rules import explain
 
-        known = _codes()
-        if code.upper() not in known:
-            hint = options.nearest(code, known, self.words)
-            raise UsageError(text("magic.unknown_code", self.words, given=code, known=", ".join(known), hint=hint))
+        if code.upper() not in _codes():
+            raise UsageError(self._unknown("magic.unknown_code", code, _codes()))
         print(explain(code))
+
+    def _unknown(self, key: str, given: str, known: tuple[str, ...]) -> str:
+        hint = options.nearest(given, known, self.words)
+        return text(key, self.words, given=given, known=", ".join(known), hint=hint)
 
     # ---- the life of a recording
 
@@ -212,7 +213,9 @@ class AutogradMagics(Magics):
         if self._active is not None:
             self._say_already(at)
         elif run is not None:  # a silent run has no end that we would be told of
-            self._begin(given, known_sources(None), run, at, line)
+            if at:
+                cells.show_as_written(*at, line)
+            self._begin(given, run, at)
 
     def _options(self, line: str) -> Options:
         try:
@@ -227,21 +230,17 @@ class AutogradMagics(Magics):
         if sys.modules.get("torch") is None and importlib.util.find_spec("torch") is None:
             raise UsageError(text("magic.no_torch", self.words))
 
-    def _begin(
-        self, given: Options, book: SourceBook, run: Run | None, at: tuple[str, int] | None, line: str = ""
-    ) -> None:
+    def _begin(self, given: Options, what: Run | cells.Cell, at: tuple[str, int] | None = None) -> None:
         """Start recording.  Of all that can go wrong, only a missing torch stops the cell."""
         self._need_torch()
         try:
             from .recorder import AlreadyRecording, Recorder
 
-            if run:
-                cells.add_running(book, run, at)
-            if at:
-                cells.show_as_written(*at, line)
-            recorder = Recorder(
-                sources=book, namespace=self.shell.user_ns, strict=is_strict(), limit=given.limit, values=given.values
-            )
+            run = what if isinstance(what, Run) else None
+            book = known_sources(None)
+            cells.set_main(book, what, at)
+            keep = {"limit": given.limit, "values": given.values, "strict": is_strict()}
+            recorder = Recorder(sources=book, namespace=self.shell.user_ns, **keep)
             try:
                 recorder.start()
             except AlreadyRecording:
@@ -284,7 +283,7 @@ class AutogradMagics(Magics):
             return
         try:
             if active.run:
-                cells.add_running(active.book, active.run, active.started_at)  # its execution count is sure only now
+                cells.set_main(active.book, active.run, active.started_at)  # its execution count is sure only now
             trace = active.recorder.stop(error)
             from .report import Report
 
@@ -321,26 +320,14 @@ class AutogradMagics(Magics):
             display(report)
             # A hint only: True where a person sits before a page, False where a notebook is just executed.
             if getattr(getattr(self.shell, "kernel", None), "_allow_stdin", False):
-                self._link(report, run.key if run else "")
-
-    def _link(self, report: Report, cell: str) -> None:
-        """Let the view in the page and this kernel talk; a cell has one link, for its newest run."""
-        try:
-            from .views.widget import Bridge
-        except ImportError:  # without anywidget the view is as complete, only not linked
-            return
-        if cell in self._bridges:
-            self._bridges.pop(cell).close()
-        self._bridges[cell] = Bridge(run=report.trace.run, selection="")
+                self._links.open(report, run.key if run else "")
 
     def close(self) -> None:
         """Stop what is going on and let go of everything."""
         active, self._active = self._active, None
         if active is not None:
             active.recorder.stop(None)
-        for bridge in self._bridges.values():
-            bridge.close()
-        self._bridges.clear()
+        self._links.close()
         self._running.clear()
         cells.known.clear()
 

@@ -104,14 +104,16 @@ class Report:
     @functools.cached_property
     def pictures(self) -> dict[str, Picture]:
         """The placed `"forward"` and `"backward"` pictures."""
+        return {name: self.picture(name) for name in ("forward", "backward")}
+
+    def picture(self, name: str, limit: int | None = None) -> Picture:
+        """A placed picture with at most about `limit` boxes."""
         from .views import picture
         from .views.items import Items
 
-        found = Items(self.graph).marks(self.findings)
-        return {
-            "forward": picture.forward(self.graph, phrases=self.phrases, marks=found),
-            "backward": picture.backward(self.graph, phrases=self.phrases, marks=found),
-        }
+        draw = {"forward": picture.forward, "backward": picture.backward}[name]
+        marks = Items(self.graph).marks(self.findings)
+        return draw(self.graph, phrases=self.phrases, marks=marks, limit=limit or picture.LIMIT)
 
     @functools.cached_property
     def headline(self) -> str:
@@ -124,7 +126,7 @@ class Report:
     def quiet(self) -> bool:
         """Whether there is nothing of autograd in it."""
         changed = self.trace.nodes or self.trace.backwards or self.trace.changes
-        return not (changed or self.graph.drawn_calls or self.findings)
+        return not (changed or self.graph.operations or self.findings)
 
     # -- views ---------------------------------------------------------------------------------
     def to_text(self) -> str:

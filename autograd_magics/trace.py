@@ -411,7 +411,7 @@ def _shorten(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _hints(row: type) -> dict[str, Any]:
     return typing.get_type_hints(row)
 

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -220,14 +221,14 @@ def draw_ours(graph: Graph, direction: str) -> Drawing:
     lines = []
     for route in result.routes:
         numbers = [float(n) for n in curve(route, direction).replace("M", "").replace("C", " ").split()]
-        lines.append(flatten(list(zip(numbers[::2], numbers[1::2]))))
-    return Drawing(list(zip(result.x, result.y)), lines, graph.edges, best * 1000)
+        lines.append(flatten(list(zip(numbers[::2], numbers[1::2], strict=True))))
+    return Drawing(list(zip(result.x, result.y, strict=True)), lines, graph.edges, best * 1000)
 
 
 def draw_dot(graph: Graph, direction: str) -> Drawing | None:
     """The same graph by `dot`, curves and all; None when it takes too long."""
     lines = [
-        f'digraph {{ rankdir={direction}; nodesep={NODE_GAP / 72}; ranksep={RANK_GAP / 72}; splines=true;'
+        f"digraph {{ rankdir={direction}; nodesep={NODE_GAP / 72}; ranksep={RANK_GAP / 72}; splines=true;"
         ' node [shape=box, fixedsize=true, label=""]; edge [arrowhead=none];'
     ]
     lines += [f"n{i} [width={w / 72:.6f}, height={h / 72:.6f}];" for i, (w, h) in enumerate(graph.sizes)]
@@ -248,7 +249,7 @@ def draw_dot(graph: Graph, direction: str) -> Drawing | None:
             drawing.centres[int(words[1][1:])] = (float(words[2]) * 72, float(words[3]) * 72)
         elif words[0] == "edge":
             numbers = [float(n) * 72 for n in words[4 : 4 + 2 * int(words[3])]]
-            drawing.lines.append(flatten(list(zip(numbers[::2], numbers[1::2]))))
+            drawing.lines.append(flatten(list(zip(numbers[::2], numbers[1::2], strict=True))))
             drawing.ends.append((int(words[1][1:]), int(words[2][1:])))
     return drawing
 
@@ -257,15 +258,14 @@ def draw_dot(graph: Graph, direction: str) -> Drawing | None:
 
 
 def measure(graph: Graph, drawing: Drawing, direction: str) -> Measures:
-    boxes = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for (x, y), (w, h) in zip(drawing.centres, graph.sizes)]
+    boxes = [
+        (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+        for (x, y), (w, h) in zip(drawing.centres, graph.sizes, strict=True)
+    ]
     axis = 1 if direction == "LR" else 0
     extent = [value for line in drawing.lines for value in (point[axis] for point in line)]
     extent += [value for box in boxes for value in (box[axis], box[axis + 2])]
-    length = sum(
-        ((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2) ** 0.5
-        for line in drawing.lines
-        for a, b in zip(line, line[1:])
-    )
+    length = sum(((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2) ** 0.5 for line in drawing.lines for a, b in pairwise(line))
     overlaps = sum(1 for a, b in _touching(boxes) if _inside(boxes[a], boxes[b]))
     return Measures(
         _crossings(drawing, boxes),
@@ -296,7 +296,7 @@ def _touching(boxes: list[tuple[float, ...]]) -> Iterator[tuple[int, int]]:
 
 def _crossings(drawing: Drawing, boxes: list[tuple[float, ...]]) -> int:
     """Points where two edges cross; where they fan out of a common node does not count."""
-    segments = [(edge, a, b) for edge, line in enumerate(drawing.lines) for a, b in zip(line, line[1:])]
+    segments = [(edge, a, b) for edge, line in enumerate(drawing.lines) for a, b in pairwise(line)]
     around = [(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1])) for _, a, b in segments]
     count = 0
     for first, second in _touching(around):
@@ -324,7 +324,7 @@ def _over_nodes(drawing: Drawing, boxes: list[tuple[float, ...]]) -> int:
     around = list(inner)
     owner: list[tuple[int, Point, Point]] = []
     for edge, line in enumerate(drawing.lines):
-        for a, b in zip(line, line[1:]):
+        for a, b in pairwise(line):
             owner.append((edge, a, b))
             around.append((min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1])))
     hits = set()

@@ -6,8 +6,9 @@ import css from "./style.css";
 
 async function unpack(blob: string): Promise<unknown> {
   const bytes = Uint8Array.from(atob(blob.trim()), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).json();
+  const packed = new Response(bytes).body;
+  if (packed === null) throw new Error("the payload is empty");
+  return new Response(packed.pipeThrough(new DecompressionStream("deflate"))).json();
 }
 
 /** The static part is hidden only when the view is there: whatever fails, something can be read. */

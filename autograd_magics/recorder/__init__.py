@@ -10,6 +10,7 @@ This package is the only code of the project that imports torch.
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import threading
 import types
@@ -32,7 +33,7 @@ from .backward import Backwards
 from .calls import CallProbe
 from .freeze import code_called, failure_of, freeze
 from .grads import Grads
-from .nodes import KEY, Nodes
+from .nodes import Nodes
 from .tape import Tape
 from .tensors import EXACT, Tensors
 from .values import Values
@@ -67,14 +68,14 @@ class Recorder:
         self._strict = bool(os.environ.get(STRICT)) if strict is None else strict
         provider = namespace if callable(namespace) else (lambda: namespace or {})
         self._namespace = names.Namespace(lambda: dict(provider()))
-        self._tape = Tape(sources or SourceBook(), limit, values)
+        self._tape = Tape(sources or SourceBook(), base, limit)
         self._values = Values(values)
         self._tensors = Tensors(self._tape, self._values, self._namespace.name_of)
         self._nodes = Nodes(self._tape, self._tensors)
         self._grads = Grads(self._tape, self._tensors, self._values)
         backwards = Backwards(self._tape, self._tensors, self._nodes, self._grads, self._values, self._note_trouble)
-        self._calls = CallProbe(self._tape, self._tensors, self._grads, backwards, base, self._note_trouble)
-        self._warnings = WarningProbe(self._tape, base, self._note_trouble)
+        self._calls = CallProbe(self._tape, self._tensors, self._grads, backwards, self._note_trouble)
+        self._warnings = WarningProbe(self._tape, self._note_trouble)
         self._trouble: Exception | None = None
 
     def start(self) -> None:
@@ -93,8 +94,14 @@ class Recorder:
             _running.recorder = None
         if self._strict and self._trouble is not None:
             raise self._trouble
-        with torch._C.DisableTorchFunction():
-            return self._finish(error)
+        collecting = gc.isenabled()
+        gc.disable()  # tens of thousands of rows are about to be made, and none of them is garbage
+        try:
+            with torch._C.DisableTorchFunction():
+                return self._finish(error)
+        finally:
+            if collecting:
+                gc.enable()
 
     def _finish(self, error: BaseException | None) -> Trace:
         tape = self._tape

@@ -8,8 +8,6 @@ parent is a post-hook needed to tell the parts; all hooks come off before the ca
 from __future__ import annotations
 
 import functools
-import inspect
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +16,9 @@ import torch
 from .grads import Grads
 from .memory import GradientDraft
 from .nodes import KEY, Mark, Nodes
-from .sources import Chain, Site
+from .sources import Site
 from .tape import BackwardDraft, CallDraft, Tape
-from .tensors import EXACT, Tensors, alone, dtype_name
+from .tensors import EXACT, Tensors, alone
 from .values import Values
 
 ENTRIES: dict[Any, str] = {
@@ -29,24 +27,31 @@ ENTRIES: dict[Any, str] = {
     torch.autograd.grad: "autograd.grad",
 }
 
-_signatures = {func: inspect.signature(func) for func in ENTRIES}
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "Tensor.backward": ("roots", "gradients", "retain_graph", "create_graph", "inputs"),
+    "autograd.backward": ("roots", "gradients", "retain_graph", "create_graph", "grad_variables", "inputs"),
+    "autograd.grad": ("roots", "inputs", "gradients", "retain_graph", "create_graph"),
+}
+"""Parameters of the entries by position, under one set of names."""
+
+SYNONYMS = {
+    "self": "roots", "tensors": "roots", "outputs": "roots", "gradient": "gradients", "grad_tensors": "gradients",
+    "grad_outputs": "gradients",
+}  # fmt: skip
 
 
 class Request:
     """What a call of the engine asked for."""
 
+    __slots__ = ("kind", "roots", "gradients", "inputs", "create_graph", "retain_graph")
+
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        given = _signatures[func].bind(*args, **kwargs).arguments
         self.kind = ENTRIES[func]
-        if self.kind == "Tensor.backward":
-            self.roots = _tensors(given.get("self"))
-            gradients = given.get("gradient")
-        elif self.kind == "autograd.backward":
-            self.roots = _tensors(given.get("tensors"))
-            gradients = given.get("grad_tensors")
-        else:
-            self.roots = _tensors(given.get("outputs"))
-            gradients = given.get("grad_outputs")
+        given = dict(zip(PARAMETERS[self.kind], args, strict=False))
+        for key, value in kwargs.items():
+            given[SYNONYMS.get(key, key)] = value
+        self.roots = _tensors(given.get("roots"))
+        gradients = given.get("gradients")
         self.gradients = [gradients] if isinstance(gradients, torch.Tensor) else list(gradients or ())
         inputs = given.get("inputs")
         self.inputs = None if inputs is None else _tensors(inputs)
@@ -63,7 +68,10 @@ def _tensors(given: Any) -> list[torch.Tensor]:
 class Run:
     """What one run of the engine needs until it ends."""
 
-    def __init__(self, index: int, site: Site) -> None:
+    __slots__ = ("request", "index", "site", "handles", "marks", "leaves", "steps")
+
+    def __init__(self, request: Request, index: int, site: Site) -> None:
+        self.request = request
         self.index = index
         self.site = site
         self.handles: list[Any] = []
@@ -88,28 +96,18 @@ class Backwards:
         self._values = values
         self._trouble = trouble
 
-    def begin(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], chain: Chain) -> Any:
-        """Prepare for a run of the engine; gives what to do when it has ended."""
-        if self._tape.full():
-            self._tape.dropped += 1
-            return None
-        try:
-            request = Request(func, args, kwargs)
-        except TypeError:
-            return None  # a wrong call: torch says so itself
-        run = self._open(request, chain)
-        for node in self._walk(request.roots, run):
-            self._watch(node, run)
-        self._watch_shared_parents(request.roots, run)
+    def begin(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Run:
+        """Prepare for a run of the engine: walk its graph and listen to its nodes."""
+        run = self._open(Request(func, args, kwargs), site)
+        self._watch(run)
         for leaf in run.leaves.values():
             self._grads.before_backward(leaf)
         for tensor in self._tensors.retaining():
             self._grads.before_backward(tensor)
-        return functools.partial(self._end, request, run)
+        return run
 
-    def _open(self, request: Request, chain: Chain) -> Run:
+    def _open(self, request: Request, site: Site) -> Run:
         tape = self._tape
-        site = tape.site(chain)
         roots = [self._tensors.state(root) for root in request.roots]
         inputs = None if request.inputs is None else [self._tensors.state(t) for t in request.inputs]
         gradients = [self._gradient(g) for g in request.gradients]
@@ -121,46 +119,44 @@ class Backwards:
                 request.retain_graph, request.create_graph, max(orders, default=1),
             )
         )  # fmt: skip
-        return Run(len(tape.backwards) - 1, site)
+        return Run(request, len(tape.backwards) - 1, site)
 
-    def _walk(self, roots: list[torch.Tensor], run: Run) -> list[Any]:
-        """All nodes behind the roots that are known or may still be, each once."""
+    def _watch(self, run: Run) -> None:
+        """Put a pre-hook on every known node behind the roots, and a post-hook on those that share a parent."""
+        tape, marks = self._tape, run.marks
         queue: list[Any] = []
-        for root in roots:
+        for root in run.request.roots:
             node = root.grad_fn
             if node is not None and self.nodes.row(node) is not None:
-                queue.append(node)
-        seen = set(queue)
-        for node in queue:
+                self._meet(node, marks, queue)
+        once: set[tuple[int | None, int]] = set()
+        shared: set[tuple[int | None, int]] = set()
+        for node, row in queue:
+            run.handles.append(node.register_prehook(functools.partial(self._received, run, row)))
+            draft = tape.nodes[row]
+            if draft.leaf is not None and type(node.variable) in EXACT:
+                run.leaves[row] = node.variable
+            for edge in draft.edges:
+                (shared if edge in once else once).add(edge)
             for parent, _ in node.next_functions:
-                if parent is not None and parent not in seen and self.nodes.known(parent) is not None:
-                    seen.add(parent)
-                    queue.append(parent)
-        return list(dict.fromkeys(queue))
+                if parent is not None:
+                    self._meet(parent, marks, queue)
+        if shared:
+            for node, row in queue:
+                if any(edge in shared and edge[0] is not None for edge in tape.nodes[row].edges):
+                    run.handles.append(node.register_hook(functools.partial(self._sent, run, row)))
 
-    def _watch(self, node: Any, run: Run) -> None:
-        mark: Mark = node.metadata[KEY]
-        run.marks[mark.row] = mark
-        if self._tape.nodes[mark.row].leaf is not None and type(node.variable) in EXACT:
-            run.leaves[mark.row] = node.variable
-        run.handles.append(node.register_prehook(functools.partial(self._received, run, mark.row)))
-
-    def _watch_shared_parents(self, roots: list[torch.Tensor], run: Run) -> None:
-        """Post-hooks on the nodes that share a parent: only they can tell their own part of the sum."""
-        fan_in = Counter(edge for row in run.marks for edge in self._tape.nodes[row].edges if edge[0] is not None)
-        shared = {edge for edge, count in fan_in.items() if count > 1}
-        if not shared:
-            return
-        for node in self._walk(roots, run):
-            row = self.nodes.known(node)
-            if row is not None and any(edge in shared for edge in self._tape.nodes[row].edges):
-                run.handles.append(node.register_hook(functools.partial(self._sent, run, row)))
+    def _meet(self, node: Any, marks: dict[int, Mark], queue: list[Any]) -> None:
+        mark: Mark | None = node.metadata.get(KEY)
+        if mark is not None and mark.run == self._tape.run and mark.row not in marks:
+            marks[mark.row] = mark
+            queue.append((node, mark.row))
 
     # -- on the engine's threads ---------------------------------------------------------------
     def _received(self, run: Run, row: int, gradients: Any) -> None:
         try:
             with alone():
-                received = tuple(self._gradient(g) for g in gradients)
+                received = tuple([self._gradient(g) for g in gradients])
             step = [self._tape.tick(), run.index, row, received, None]
             run.steps[row] = step
             self._tape.steps.append(step)  # type: ignore[arg-type]
@@ -179,11 +175,11 @@ class Backwards:
     def _gradient(self, gradient: Any) -> GradientDraft | None:
         if type(gradient) not in EXACT or torch._C._functorch.is_functorch_wrapped_tensor(gradient):
             return None
-        value = self._values.of(gradient)
-        return (tuple(gradient.shape), dtype_name(gradient.dtype), str(gradient.device), value)
+        return (tuple(gradient.shape), gradient.dtype, gradient.device, self._values.of(gradient))
 
     # -- after the engine ----------------------------------------------------------------------
-    def _end(self, request: Request, run: Run, result: Any, error: BaseException | None) -> None:
+    def end(self, run: Run, result: Any, error: BaseException | None) -> None:
+        """The engine has ended: take the hooks off and note what became of graph and gradients."""
         for handle in run.handles:
             handle.remove()
         draft = self._tape.backwards[run.index]
@@ -192,8 +188,8 @@ class Backwards:
             draft.failed_node = next(reversed(run.steps), None)
         self._note_freed(run, draft)
         self._note_gradients(run, draft)
-        if error is None and request.kind == "autograd.grad":
-            self._note_results(request, run, draft, result)
+        if error is None and run.request.kind == "autograd.grad":
+            self._note_results(run, draft, result)
         draft.end = self._tape.tick()
 
     def _note_freed(self, run: Run, draft: BackwardDraft) -> None:
@@ -217,7 +213,7 @@ class Backwards:
         for tensor in self._tensors.retaining():
             self._grads.after_backward(tensor, run.index, run.site, None)
 
-    def _note_results(self, request: Request, run: Run, draft: BackwardDraft, result: Any) -> None:
+    def _note_results(self, run: Run, draft: BackwardDraft, result: Any) -> None:
         """`autograd.grad` is a call too: its results are computed from its outputs and inputs."""
         tape = self._tape
         call = len(tape.calls)

@@ -7,8 +7,8 @@ with our frame taken out of its traceback; a failure of ours is noted and the ca
 
 from __future__ import annotations
 
+import functools
 import sys
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +20,6 @@ from torch.overrides import _push_mode as push_mode
 from . import memory
 from .backward import ENTRIES, Backwards
 from .grads import Grads
-from .sources import Chain, chain_of
 from .tape import CallDraft, Tape
 from .tensors import EXACT, Tensors, alone, version_of
 
@@ -49,6 +48,7 @@ LEAVES_TORCH = {
 NAMED_CUTS = {"detach": "detach", "detach_": "detach", "data": "data", "tensor": "copy", "as_tensor": "copy"}
 FACTORIES = ("_like", "new_")
 
+SCALARS = (int, float, bool, str)
 SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD = range(7)
 
 
@@ -100,12 +100,12 @@ def _slice_text(value: slice) -> str:
     return ":".join("" if p is None else str(p) if type(p) is int else "?" for p in parts)
 
 
-class Arguments:
-    """The tensors and the small plain values among a call's arguments, in order."""
+class Pending:
+    """A call between its beginning and its end."""
 
-    __slots__ = ("tensors", "slots", "constants")
+    __slots__ = ("entries", "tensors", "states", "slots", "constants", "at", "enabled", "site")
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, tensors: Tensors, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.tensors: list[torch.Tensor] = []
         self.slots: list[Any] = []
         self.constants: list[tuple[str, Any]] = []
@@ -113,14 +113,16 @@ class Arguments:
             self._add(position, value)
         for key, value in kwargs.items():
             self._add(key, value)
+        self.entries = [tensors.current(tensor) for tensor in self.tensors]
+        self.states = [entry.state for entry in self.entries]
 
     def _add(self, slot: Any, value: Any) -> None:
         kind = type(value)
         if kind in EXACT:
             self.tensors.append(value)
             self.slots.append(slot)
-        elif kind in (int, float, bool, str):
-            self.constants.append((str(slot), value))
+        elif kind in SCALARS:
+            self.constants.append((slot, value))
         elif value is None:
             return
         elif kind in (list, tuple) and any(type(item) in EXACT for item in value):
@@ -131,7 +133,7 @@ class Arguments:
         else:
             constant = plain_argument(value)
             if constant is not None:
-                self.constants.append((str(slot), constant))
+                self.constants.append((slot, constant))
 
 
 def tensors_in(result: Any) -> list[torch.Tensor]:
@@ -147,28 +149,35 @@ class CallProbe(TorchFunctionMode):
     """Sees every call of torch's Python API on the thread it was started on."""
 
     def __init__(
-        self, tape: Tape, tensors: Tensors, grads: Grads, backwards: Backwards,
-        base: types.CodeType | None, trouble: Callable[[Exception], None],
-    ) -> None:  # fmt: skip
+        self, tape: Tape, tensors: Tensors, grads: Grads, backwards: Backwards, trouble: Callable[[Exception], None]
+    ) -> None:
         super().__init__()
         self._tape = tape
         self._tensors = tensors
         self._grads = grads
         self._backwards = backwards
-        self._base = base
-        self._main = tape.book.main
         self._trouble = trouble
         self._kinds: dict[Any, int] = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        if kwargs is None:
+            kwargs = {}
+        try:
+            kind = self._kinds[func]
+        except KeyError:
+            kind = self._kinds[func] = classify(func)
+        except TypeError:  # unhashable: a callable object of the user's
+            kind = CALL
         pending = None
-        if not _transformed():
+        if kind:
             try:
-                with alone():
-                    pending = self._before(func, args, kwargs, sys._getframe(1))
+                if _others():
+                    with alone():
+                        pending = self._before(kind, func, args, kwargs, sys._getframe(1))
+                else:
+                    pending = self._before(kind, func, args, kwargs, sys._getframe(1))
             except Exception as error:
                 self._trouble(error)
         try:
@@ -178,94 +187,91 @@ class CallProbe(TorchFunctionMode):
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if pending is not None:
-                self._guard(pending, None, error)
+                self._after(kind, func, args, pending, None, error)
             raise
         if pending is not None:
-            self._guard(pending, result, None)
+            self._after(kind, func, args, pending, result, None)
         return result
 
-    def _guard(self, pending: Callable[[Any, BaseException | None], None], result: Any, error: Any) -> None:
+    # -- before and after ----------------------------------------------------------------------
+    def _before(self, kind: int, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
+        """What `_after` needs; None where there is nothing to note."""
+        if _transformed():
+            return None
+        tape = self._tape
+        if kind != READ_GRAD and len(tape.calls) >= tape.limit:
+            tape.dropped += 1
+            return None
+        while frame is not None and frame.f_code is HANDLE:
+            frame = frame.f_back.f_back  # the Python wrapper that dispatched to us, and its caller
+        site = tape.sites.at(frame)
+        if kind == BACKWARD:
+            return self._backwards.begin(func, args, kwargs, site)
+        if kind in (READ_GRAD, READ_GRAD_FN, WRITE_GRAD):
+            return site if type(args[0]) in EXACT else None
+        pending = Pending(self._tensors, args, kwargs)
+        pending.site = site
+        pending.enabled = torch.is_grad_enabled()
+        pending.at = tape.tick()
+        return pending
+
+    def _after(
+        self, kind: int, func: Any, args: tuple[Any, ...], pending: Any, result: Any, error: BaseException | None
+    ) -> None:
         try:
-            with alone():
-                pending(result, error)
+            if _others():
+                with alone():
+                    self._note(kind, func, args, pending, result, error)
+            else:
+                self._note(kind, func, args, pending, result, error)
         except Exception as trouble:
             self._trouble(trouble)
 
-    # -- before and after a call ---------------------------------------------------------------
-    def _before(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: types.FrameType) -> Any:
-        """What to do after the call, None for nothing."""
-        try:
-            kind = self._kinds.get(func)
-            if kind is None:
-                kind = self._kinds[func] = classify(func)
-        except TypeError:  # unhashable: a callable object of the user's
-            kind = CALL
-        if kind == SKIP:
-            return None
-        if kind == BACKWARD:
-            return self._backwards.begin(func, args, kwargs, self._chain(frame))
+    def _note(
+        self, kind: int, func: Any, args: tuple[Any, ...], pending: Any, result: Any, error: BaseException | None
+    ) -> None:
         if kind == CALL:
-            return self._before_call(func, args, kwargs, frame)
-        if type(args[0]) not in EXACT:
-            return None
-        chain = self._chain(frame)
-        return self._before_data(args[0], chain) if kind == WRITE_DATA else self._before_attribute(kind, args, chain)
+            self._after_call(func, pending, result, error)
+        elif kind == BACKWARD:
+            self._backwards.end(pending, result, error)
+        elif error is None:
+            self._after_attribute(kind, args, pending, result)
 
-    def _chain(self, frame: Any) -> Chain:
-        while frame is not None and frame.f_code is HANDLE:
-            frame = frame.f_back.f_back  # the Python wrapper that dispatched to us, and its caller
-        return chain_of(frame, self._base, self._main)
+    def _after_attribute(self, kind: int, args: tuple[Any, ...], pending: Any, result: Any) -> None:
+        owner = args[0]
+        if kind == READ_GRAD:
+            self._grads.read(owner, result, pending)
+        elif kind == READ_GRAD_FN:
+            node = None if result is None else self._backwards.nodes.row(result)
+            self._grads.access("grad_fn", owner, pending, None, node)
+        elif kind == WRITE_GRAD:
+            self._grads.written(owner, args[1] if len(args) > 1 else None, pending)
+        else:
+            self._after_data(owner, pending)
 
-    def _before_call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: types.FrameType) -> Any:
-        tape = self._tape
-        if tape.full():
-            tape.dropped += 1
-            return None
-        arguments = Arguments(args, kwargs)
-        chain = self._chain(frame)
-        states = [self._tensors.state(t) for t in arguments.tensors]
-        at = tape.tick()
-        enabled = torch.is_grad_enabled()
-
-        def after(result: Any, error: BaseException | None) -> None:
-            self._after_call(func, arguments, states, at, enabled, chain, result, error)
-
-        return after
-
-    def _after_call(
-        self, func: Any, arguments: Arguments, states: list[int], at: int, enabled: bool, chain: Chain,
-        result: Any, error: BaseException | None,
-    ) -> None:  # fmt: skip
+    def _after_call(self, func: Any, pending: Pending, result: Any, error: BaseException | None) -> None:
         tape = self._tape
         name, qualified = _names(func)
         outputs = tensors_in(result)
-        changed = self._changed(arguments.tensors)
-        if not outputs and not changed and error is None and not _worth_a_row(name, arguments.tensors):
+        changed = [t for t, e in zip(pending.tensors, pending.entries, strict=True) if e.version != version_of(t)]
+        if not outputs and not changed and error is None and not _worth_a_row(name, pending.tensors):
             return
-        call = len(tape.calls)
-        failure = None if error is None else (type(error).__name__, str(error))
         draft = CallDraft(
-            at, at, name, qualified, tape.site(chain), states, arguments.slots, arguments.constants, [], [],
-            bool(changed), enabled, None, failure,
+            pending.at, pending.at, name, qualified, pending.site, pending.states, pending.slots, pending.constants,
+            [], [], bool(changed), pending.enabled, None, None,
         )  # fmt: skip
+        call = len(tape.calls)
         tape.calls.append(draft)
-        if error is None:
+        if error is not None:
+            draft.error = (type(error).__name__, str(error))
+        else:
             self._note_outputs(draft, call, outputs, changed)
-            draft.cut = self._cut(name, draft, arguments.tensors, outputs)
-            if name == "retain_grad" and arguments.tensors:
-                self._tensors.retain(arguments.tensors[0])
+            if name == "retain_grad" and pending.tensors:
+                self._tensors.retain(pending.tensors[0])
+            draft.cut = None if changed else self._cut(name, draft, outputs)
         draft.end = tape.tick()
         if changed:
             self._grads.after_inplace(changed, draft)
-
-    def _changed(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """The inputs whose version or need for a gradient the call changed."""
-        found = []
-        for tensor in inputs:
-            entry = self._tensors.known(tensor)
-            if entry is not None and entry.version != version_of(tensor):
-                found.append(tensor)
-        return found
 
     def _note_outputs(
         self, draft: CallDraft, call: int, outputs: list[torch.Tensor], changed: list[torch.Tensor]
@@ -273,29 +279,28 @@ class CallProbe(TorchFunctionMode):
         tensors = self._tensors
         first_saved = len(self._tape.saved)
         for tensor in changed:
+            draft.outputs.append(tensors.result(tensor, call))
             entry = tensors.known(tensor)
             if entry is not None and entry.storage is not None:
                 tensors.last_change[entry.storage] = call
-            draft.outputs.append(tensors.result(tensor, call))
             memory.changed(tensor, draft.name, draft.site)
         for tensor in outputs:
-            if any(tensor is one for one in changed):
+            if changed and any(tensor is one for one in changed):
                 continue
             entry = tensors.known(tensor)
-            same = entry is not None and entry.version == version_of(tensor)
-            if same and entry is not None and entry.requires_grad == tensor.requires_grad and entry.state in draft.inputs:
+            if (
+                entry is not None and entry.state in draft.inputs and entry.requires_grad == tensor.requires_grad
+                and entry.version == version_of(tensor)
+            ):  # fmt: skip
                 draft.outputs.append(entry.state)  # `contiguous()`, `to()`: the input itself
             else:
                 draft.outputs.append(tensors.result(tensor, call))
-        if draft.nodes and len(self._tape.saved) > first_saved:
+        if len(self._tape.saved) > first_saved:
             self._backwards.nodes.own_results(first_saved, draft.outputs)
 
-    def _cut(
-        self, name: str, draft: CallDraft, inputs: list[torch.Tensor], outputs: list[torch.Tensor]
-    ) -> str | None:
+    def _cut(self, name: str, draft: CallDraft, outputs: list[torch.Tensor]) -> str | None:
         """Why no gradient passes this call, None where one does or none would."""
-        needs = any(self._tape.tensors[state][8] for state in draft.inputs)
-        if not needs or draft.inplace:
+        if not any(self._tape.tensors[state][8] for state in draft.inputs):
             return None
         if name in LEAVES_TORCH:
             return LEAVES_TORCH[name]
@@ -312,38 +317,14 @@ class CallProbe(TorchFunctionMode):
         discrete = not any(t.dtype.is_floating_point or t.dtype.is_complex for t in outputs)
         return "integer" if discrete else None
 
-    # -- attributes ----------------------------------------------------------------------------
-    def _before_attribute(self, kind: int, args: tuple[Any, ...], chain: Chain) -> Any:
-        owner = args[0]
-
-        def after(result: Any, error: BaseException | None) -> None:
-            if error is not None:
-                return
-            if kind == READ_GRAD:
-                self._grads.read(owner, result, chain)
-            elif kind == READ_GRAD_FN:
-                node = None if result is None else self._backwards.nodes.row(result)
-                self._grads.access("grad_fn", owner, chain, None, node)
-            else:
-                self._grads.written(owner, args[1] if len(args) > 1 else None, chain)
-
-        return after
-
-    def _before_data(self, owner: torch.Tensor, chain: Chain) -> Any:
-        before = self._tensors.state(owner)
-        at = self._tape.tick()
-
-        def after(result: Any, error: BaseException | None) -> None:
-            if error is None and not self._tape.full():
-                draft = CallDraft(
-                    at, at, "data=", "Tensor.data.__set__", self._tape.site(chain), [before], [0], [], [], [],
-                    True, torch.is_grad_enabled(), None, None,
-                )  # fmt: skip
-                self._tape.calls.append(draft)
-                draft.outputs.append(self._tensors.result(owner, len(self._tape.calls) - 1))
-                draft.end = self._tape.tick()
-
-        return after
+    def _after_data(self, owner: torch.Tensor, pending: Pending) -> None:
+        draft = CallDraft(
+            pending.at, pending.at, "data=", "Tensor.data.__set__", pending.site, pending.states[:1], [0], [], [], [],
+            True, pending.enabled, None, None,
+        )  # fmt: skip
+        self._tape.calls.append(draft)
+        draft.outputs.append(self._tensors.result(owner, len(self._tape.calls) - 1))
+        draft.end = self._tape.tick()
 
     # -- coming off ----------------------------------------------------------------------------
     def leave(self) -> None:
@@ -357,6 +338,7 @@ class CallProbe(TorchFunctionMode):
             push_mode(mode)
 
 
+@functools.lru_cache(maxsize=4096)
 def _names(func: Any) -> tuple[str, str]:
     """(short, qualified) name of a torch function."""
     attribute = _attribute(func)
@@ -376,6 +358,11 @@ def _worth_a_row(name: str, inputs: list[torch.Tensor]) -> bool:
     return name in LEAVES_TORCH and any(t.requires_grad for t in inputs)
 
 
+_others = torch._C._len_torch_function_stack
+_interpreter = torch._C._functorch.peek_interpreter_stack
+_tracing = torch._C._get_tracing_state
+
+
 def _transformed() -> bool:
     """Inside `torch.func` transforms and tracers tensors are not what they seem: leave them alone."""
-    return torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None
+    return _interpreter() is not None or _tracing() is not None

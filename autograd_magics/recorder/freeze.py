@@ -26,15 +26,16 @@ from ..trace import (
 from .memory import GradientDraft
 from .sources import PACKAGE, Chain, Site, is_user_file
 from .tape import BackwardDraft, Tape
+from .tensors import dtype_name
 from .values import plain
 
 
 def freeze(tape: Tape, failure: Failure | None) -> Trace:
     """The finished trace; every row of the tape in its table, every place resolved."""
-    for site in tape.sites:
+    for site in tape.sites.all():
         tape.places.settle(site)
     tables: dict[str, Any] = {
-        "storages": tuple(Storage(i, *row) for i, row in enumerate(tape.storages)),
+        "storages": tuple(Storage(i, size, str(device)) for i, (size, device) in enumerate(tape.storages)),
         "tensors": tuple(_tensor(tape, i, row) for i, row in enumerate(tape.tensors)),
         "names": tuple(_name(tape, i, row) for i, row in enumerate(tape.names)),
         "calls": tuple(_call(tape, i) for i in range(len(tape.calls))),
@@ -45,8 +46,8 @@ def freeze(tape: Tape, failure: Failure | None) -> Trace:
         "steps": tuple(_steps(tape)),
         "changes": tuple(_change(tape, i, row) for i, row in enumerate(tape.changes)),
         "warnings": tuple(
-            Warned(i, at, category, message, tape.places.of_chain(chain))
-            for i, (at, category, message, chain) in enumerate(tape.warnings)
+            Warned(i, at, category, message, tape.places.of_site(site))
+            for i, (at, category, message, site) in enumerate(tape.warnings)
         ),
     }
     source = tape.places.main_source()
@@ -75,15 +76,18 @@ def _tensor(tape: Tape, i: int, row: tuple[Any, ...]) -> Tensor:
     if origin is not None:
         earlier = (_first(tape, origin.site), origin.cut, _first(tape, origin.cut_site), origin.cut_source)
     return Tensor(
-        i, at, obj, version, shape, dtype, str(device), storage, size, needs, leaf, node, nr, call, retains, param,
+        i, at, obj, version, shape, dtype_name(dtype), str(device), storage, size, needs, leaf, node, nr, call, retains, param,
         plain(value), of, *earlier,
     )  # fmt: skip
 
 
 def _saved(tape: Tape, i: int, row: tuple[Any, ...]) -> Saved:
-    *head, changed, hidden = row
+    at, node, slot, owner, storage, shape, dtype, device, size, version, changed, hidden = row
     place = _first(tape, changed.site) if changed is not None else None
-    return Saved(i, *head, place, changed.name if changed is not None else None, hidden)
+    return Saved(
+        i, at, node, slot, owner, storage, shape, dtype_name(dtype) if dtype is not None else "", str(device), size,
+        version, place, changed.name if changed is not None else None, hidden,
+    )  # fmt: skip
 
 
 def _first(tape: Tape, site: Site | None) -> int | None:
@@ -110,17 +114,16 @@ def _call(tape: Tape, i: int) -> Call:
 
 
 def _constants(constants: list[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
-    return tuple((key, plain(value[:40] if isinstance(value, str) else value)) for key, value in constants)
+    return tuple((str(key), plain(value[:40] if isinstance(value, str) else value)) for key, value in constants)
 
 
 def _accesses(tape: Tape) -> tuple[Access, ...]:
     """Only the readings that the user's own code made: torch's own look at `.grad` all the time."""
     rows: list[Access] = []
-    for at, attribute, tensor, chain, result, node in tape.accesses:
-        if is_user_file(chain[0].co_filename, tape.book.main):
-            names = tape.places.assigned(chain)
-            name = names[0].name if names else None
-            places = tape.places.of_chain(chain)
+    for at, attribute, tensor, site, result, node in tape.accesses:
+        if site.direct:
+            places = tape.places.of_site(site)
+            name = site.assigned[0].name if site.assigned else None
             rows.append(Access(len(rows), at, attribute, tensor, places, result, node, name))
     return tuple(rows)
 
@@ -135,7 +138,10 @@ def _node(tape: Tape, i: int) -> Node:
 
 
 def _gradient(draft: GradientDraft | None) -> Gradient | None:
-    return None if draft is None else Gradient(*draft[:3], plain(draft[3]))
+    if draft is None:
+        return None
+    shape, dtype, device, value = draft
+    return Gradient(shape, dtype_name(dtype), str(device), plain(value))
 
 
 def _backward(tape: Tape, i: int, draft: BackwardDraft) -> Backward:

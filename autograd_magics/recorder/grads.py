@@ -14,10 +14,11 @@ import torch
 
 from . import memory
 from .memory import GradientDraft, Held
-from .sources import Chain, Site
+from .sources import Site
 from .tape import CallDraft, Tape
-from .tensors import EXACT, Entry, Tensors, dtype_name, version_of
+from .tensors import EXACT, Entry, Tensors, version_of
 from .values import Pending, Values, plain
+
 
 class Grads:
     """The `changes` and `accesses` tables while they grow."""
@@ -31,21 +32,21 @@ class Grads:
         self._owner_of_storage: dict[int, int] = {}
 
     # -- what the user's code does -------------------------------------------------------------
-    def access(self, attribute: str, owner: torch.Tensor, chain: Chain, result: int | None, node: int | None) -> None:
+    def access(self, attribute: str, owner: torch.Tensor, site: Site, result: int | None, node: int | None) -> None:
         """Note a reading of `.grad` or `.grad_fn`."""
         state = self._tensors.state(owner)
-        self._tape.accesses.append((self._tape.tick(), attribute, state, chain, result, node))
+        self._tape.accesses.append((self._tape.tick(), attribute, state, site, result, node))
 
-    def read(self, owner: torch.Tensor, result: Any, chain: Chain) -> None:
+    def read(self, owner: torch.Tensor, result: Any, site: Site) -> None:
         """The user's code, or torch on its behalf, read `.grad`."""
         self._tensors.state(owner)
         self._look(owner, result)
         row = None
         if type(result) in EXACT:
             row = self._tensors.state(result)
-        self.access("grad", owner, chain, row, None)
+        self.access("grad", owner, site, row, None)
 
-    def written(self, owner: torch.Tensor, value: Any, chain: Chain) -> None:
+    def written(self, owner: torch.Tensor, value: Any, site: Site) -> None:
         """`.grad` was assigned to or deleted."""
         state = self._tensors.state(owner)
         before = self._held.get(self._object(owner)) or memory.held(owner)
@@ -54,7 +55,6 @@ class Grads:
             self._keep(owner, value, None, None)
             return
         kind = "cleared" if gradient is None else "set"
-        site = self._tape.site(chain)
         self._change(owner, state, kind, None, site, before, None, gradient)
         self._keep(owner, value, gradient, site)
 
@@ -144,14 +144,12 @@ class Grads:
 
     def _keep(self, owner: torch.Tensor, grad: Any, gradient: GradientDraft | None, site: Site | None) -> None:
         ref = weakref.ref(grad) if type(grad) in EXACT else None
-        held = Held(ref, version_of(grad) if ref is not None else 0, gradient, site)
-        self._held[self._object(owner)] = held
-        memory.hold(owner, held)
+        self._held[self._object(owner)] = Held(ref, version_of(grad) if ref is not None else 0, gradient, site)
 
     def _gradient(self, grad: Any) -> GradientDraft | None:
         if type(grad) not in EXACT:
             return None
-        return (tuple(grad.shape), dtype_name(grad.dtype), str(grad.device), self._values.of(grad))
+        return (tuple(grad.shape), grad.dtype, grad.device, self._values.of(grad))
 
     def _change(
         self, owner: torch.Tensor, state: int, kind: str, backward: int | None, site: Site | None,
@@ -164,12 +162,15 @@ class Grads:
         )
 
     def settle(self) -> None:
-        """Values still on a device are read by now: remember plain numbers, not copies."""
+        """When the recording ends: remember for later cells what every `.grad` holds, in plain numbers."""
         for obj, held in self._held.items():
             ref = self._owners.get(obj)
             owner = ref() if ref is not None else None
-            if owner is not None and held.gradient is not None and isinstance(held.gradient[3], Pending):
-                memory.hold(owner, held._replace(gradient=(*held.gradient[:3], plain(held.gradient[3]))))
+            if owner is not None:
+                gradient = held.gradient
+                if gradient is not None and isinstance(gradient[3], Pending):
+                    gradient = (*gradient[:3], plain(gradient[3]))
+                memory.hold(owner, held._replace(gradient=gradient))
 
 
 def _is_zero(gradient: GradientDraft | None) -> bool:

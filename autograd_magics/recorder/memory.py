@@ -10,12 +10,11 @@ import weakref
 from typing import Any, NamedTuple
 
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from .sources import Site
 from .tape import CallDraft, Tape
 
-GradientDraft = tuple[tuple[int, ...], str, str, Any]
+GradientDraft = tuple[tuple[int, ...], torch.dtype, torch.device, Any]
 """(shape, dtype, device, value)"""
 
 CHANGES_KEPT = 8
@@ -73,7 +72,7 @@ class _ByTensor:
 
 _origins = _ByTensor()
 _held = _ByTensor()
-_changes: dict[int, tuple[StorageWeakRef, list[Change]]] = {}
+_changes: dict[int, tuple[weakref.ref[Any], list[Change]]] = {}
 
 
 def origin(tensor: torch.Tensor) -> Origin | None:
@@ -95,23 +94,24 @@ def hold(owner: torch.Tensor, what: Held) -> None:
 
 def changed(tensor: torch.Tensor, name: str, site: Site) -> None:
     """Remember an in-place change of a tensor's storage."""
-    if tensor.layout is not torch.strided:
+    if tensor.layout is not torch.strided or tensor.is_inference():
         return
     storage = tensor.untyped_storage()
-    found = _changes.get(storage._cdata)
-    if found is None or found[0].expired():
+    found = _changes.get(id(storage))
+    if found is None or found[0]() is not storage:
         if len(_changes) % SWEEP == SWEEP - 1:
-            for key in [key for key, (ref, _) in _changes.items() if ref.expired()]:
+            for key in [key for key, (ref, _) in _changes.items() if ref() is None]:
                 del _changes[key]
-        found = _changes[storage._cdata] = (StorageWeakRef(storage), [])
+        found = _changes[id(storage)] = (weakref.ref(storage), [])
     found[1].append(Change(tensor._version, name, site))
     del found[1][:-CHANGES_KEPT]
 
 
 def first_change(tensor: torch.Tensor, version: int) -> Change | None:
     """The first remembered change of a tensor's storage after a version."""
-    found = _changes.get(tensor.untyped_storage()._cdata)
-    if found is None or found[0].expired():
+    storage = tensor.untyped_storage()
+    found = _changes.get(id(storage))
+    if found is None or found[0]() is not storage:
         return None
     return next((change for change in found[1] if change.version > version), None)
 

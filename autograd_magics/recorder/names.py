@@ -63,7 +63,7 @@ def assigned(tape: Tape) -> None:
     """Append a name for every result that was stored under one."""
     for call in tape.calls:
         if call.outputs and call.site.chain is not None:
-            for name in tape.places.assigned(call.site.chain):
+            for name in tape.places.assigned(call.site):
                 output = name.output or 0
                 if name.output is None and len(call.outputs) > 1 and not call.inplace:
                     continue  # one name for a whole tuple

@@ -14,10 +14,11 @@ import torch
 from . import memory
 from .sources import Site
 from .tape import NodeDraft, Tape
-from .tensors import EXACT, Tensors, dtype_name, version_of
+from .tensors import EXACT, Tensors, version_of
 
 KEY = "autograd_magics"
 RAW = "_raw_saved_"
+ACCUMULATE = type(torch.ones((), requires_grad=True).view(()).grad_fn.next_functions[0][0])  # type: ignore[union-attr]
 
 NODE_BUDGET = 30_000
 """Nodes looked at in one recording.  PyTorch 2.13 keeps a Python object for every node that was looked
@@ -34,10 +35,10 @@ class Mark:
         self.row = row
         self.site = site
         self.freed: Site | None = None
-        self.versions: dict[str, int] = {}
+        self.versions: dict[str, int] | None = None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _slots(kind: type) -> tuple[str, ...]:
     return tuple(name for name in dir(kind) if name.startswith(RAW))
 
@@ -66,11 +67,15 @@ class Nodes:
 
     def row(self, node: Any, call: int | None = None, origin: str = "unseen", order: int = 1) -> int | None:
         """The row of a node; it and all unknown nodes behind it are added, nearest last (no recursion)."""
-        found = self.known(node)
-        if found is not None:
-            return found
-        fresh = self._unknown_behind(node)
-        for one in reversed(fresh):
+        mark = node.metadata.get(KEY)
+        if mark is not None and mark.run == self._tape.run:
+            return int(mark.row)
+        if len(self._tape.nodes) >= NODE_BUDGET:
+            return None
+        parents = node.next_functions
+        if all(parent is None or self.known(parent) is not None for parent, _ in parents):
+            return self._add(node, call, origin, order)
+        for one in reversed(self._unknown_behind(node)):
             self._add(one, call, origin, order)
         return self.known(node)
 
@@ -95,14 +100,13 @@ class Nodes:
         post.reverse()
         return post
 
-    def _add(self, node: Any, call: int | None, origin: str, order: int) -> None:
+    def _add(self, node: Any, call: int | None, origin: str, order: int) -> int:
         tape = self._tape
         metadata = node.metadata
         mark: Mark | None = metadata.get(KEY)
+        if type(node) is ACCUMULATE:
+            return self._add_leaf(node, metadata)
         name = node.name().removeprefix("torch::autograd::")
-        if name == "AccumulateGrad":
-            self._add_leaf(node, metadata)
-            return
         site = mark.site if mark is not None else None
         if mark is not None:
             origin = "earlier"
@@ -111,22 +115,23 @@ class Nodes:
             site = tape.calls[call].site
         row = len(tape.nodes)
         edges = tuple((None if p is None else self.known(p), nr) for p, nr in node.next_functions)
-        orders = [tape.nodes[p].order for p, _ in edges if p is not None]
-        draft = NodeDraft(
-            tape.tick(), name, call if origin == "call" else None, origin, site, edges, None, max([order, *orders])
-        )
+        for parent, _ in edges:
+            if parent is not None and tape.nodes[parent].order > order:
+                order = tape.nodes[parent].order
+        draft = NodeDraft(tape.tick(), name, call if origin == "call" else None, origin, site, edges, None, order)
         if mark is not None:
             draft.freed_site = mark.freed
         tape.nodes.append(draft)
-        versions = mark.versions if mark is not None else {}
+        versions = mark.versions if mark is not None else None
         metadata[KEY] = fresh = Mark(tape.run, row, site)
         fresh.freed = draft.freed_site
         if draft.freed_site is None:
             self._read_saved(node, row, versions, fresh)
         if call is not None and origin == "call":
             tape.calls[call].nodes.append(row)
+        return row
 
-    def _add_leaf(self, node: Any, metadata: dict[str, Any]) -> None:
+    def _add_leaf(self, node: Any, metadata: dict[str, Any]) -> int:
         tape = self._tape
         leaf = node.variable
         state = self._tensors.state(leaf) if type(leaf) in EXACT else None
@@ -138,9 +143,10 @@ class Nodes:
             if obj is not None:
                 self._leaf_nodes[obj] = row
         metadata[KEY] = Mark(tape.run, row, None)
+        return row
 
     # -- saved tensors -------------------------------------------------------------------------
-    def _read_saved(self, node: Any, row: int, versions: dict[str, int], mark: Mark) -> None:
+    def _read_saved(self, node: Any, row: int, versions: dict[str, int] | None, mark: Mark) -> None:
         for attribute in _slots(type(node)):
             try:
                 raw = getattr(node, attribute)
@@ -154,10 +160,10 @@ class Nodes:
             else:
                 self._add_saved(raw, row, attribute[len(RAW) :], versions, mark)
 
-    def _add_saved(self, raw: Any, row: int, slot: str, versions: dict[str, int], mark: Mark) -> None:
+    def _add_saved(self, raw: Any, row: int, slot: str, versions: dict[str, int] | None, mark: Mark) -> None:
         tape = self._tape
         if raw.unpack_hook is not None:
-            tape.saved.append((tape.tick(), row, slot, None, None, (), "", "", 0, None, None, True))
+            tape.saved.append((tape.tick(), row, slot, None, None, (), None, "", 0, None, None, True))
             tape.nodes[row].has_saved = True
             return
         tensor = raw.data
@@ -165,13 +171,19 @@ class Nodes:
             return
         tape.nodes[row].has_saved = True
         now = version_of(tensor)
-        mark.versions[slot] = version = versions.get(slot, now)
+        version = versions.get(slot, now) if versions is not None else now
+        if mark.versions is None:
+            mark.versions = {}
+        mark.versions[slot] = version
         changed = memory.first_change(tensor, version) if version < now else None
         entry = self._tensors.known(tensor)
-        owner = entry.state if entry is not None and entry.state >= 0 else None
+        if entry is not None and entry.state >= 0:
+            owner, storage = entry.state, entry.storage
+        else:
+            owner, storage = None, self._tensors.storage(tensor)
         tape.saved.append((
-            tape.tick(), row, slot, owner, self._tensors.storage(tensor), tuple(tensor.shape),
-            dtype_name(tensor.dtype), str(tensor.device), tensor.nbytes, version, changed, False,
+            tape.tick(), row, slot, owner, storage, tuple(tensor.shape), tensor.dtype, tensor.device,
+            tensor.nbytes if storage is not None else 0, version, changed, False,
         ))  # fmt: skip
 
     def own_results(self, first_saved: int, outputs: list[int]) -> None:

@@ -66,23 +66,54 @@ class Spot(NamedTuple):
 class Site:
     """The frames from which something was called; resolved to spots once the recording is over."""
 
-    __slots__ = ("chain", "spots")
+    __slots__ = ("chain", "spots", "assigned", "places", "direct")
 
     def __init__(self, chain: Chain) -> None:
         self.chain: Chain | None = chain
         self.spots: tuple[Spot, ...] = ()
+        self.assigned: tuple[Assigned, ...] | None = None
+        self.places: tuple[Any, ...] | None = None
+        """(the `Places` they belong to, rows)"""
+        self.direct = False
+        """Whether the innermost frame is the user's own code rather than torch's."""
 
 
-def chain_of(frame: types.FrameType | None, base: types.CodeType | None, main: str | None) -> Chain:
-    """Code and instruction offset of a frame and its callers, up to the code being recorded."""
+class Sites:
+    """All sites of a recording, each once: iterations of a loop share theirs."""
+
+    def __init__(self, main: str | None, base: types.CodeType | None) -> None:
+        self._main = main
+        self._base = base
+        self._sites: dict[tuple[int, ...], Site] = {}
+
+    def at(self, frame: types.FrameType | None) -> Site:
+        """The site of a frame and its callers, up to the code that is recorded."""
+        key: list[int] = []
+        base, main = self._base, self._main
+        top = frame
+        while frame is not None:
+            code = frame.f_code
+            key.append(id(code))
+            key.append(frame.f_lasti)
+            if code is base or (code.co_filename == main and code.co_name == "<module>"):
+                break
+            frame = frame.f_back
+        site = self._sites.get(tuple(key))
+        if site is None:
+            site = self._sites[tuple(key)] = Site(_chain(top, len(key) // 2))
+        return site
+
+    def all(self) -> tuple[Site, ...]:
+        """Every site of the recording."""
+        return tuple(self._sites.values())
+
+
+def _chain(frame: types.FrameType | None, depth: int) -> Chain:
     chain: list[Any] = []
-    while frame is not None:
-        code = frame.f_code
-        chain.append(code)
-        chain.append(frame.f_lasti)
-        if code is base or (code.co_filename == main and code.co_name == "<module>"):
-            break
+    while frame is not None and depth:
+        chain += [frame.f_code, frame.f_lasti]
         frame = frame.f_back
+        depth -= 1
     return tuple(chain)
 
 
@@ -115,13 +146,18 @@ class Places:
         """Place rows of a site; of an earlier recording's too."""
         if site is None:
             return ()
-        self.settle(site)
-        return tuple(self.of_spot(spot) for spot in site.spots)
+        if site.places is None or site.places[0] is not self:
+            self.settle(site)
+            site.places = (self, tuple(self.of_spot(spot) for spot in site.spots))
+        rows: tuple[int, ...] = site.places[1]
+        return rows
 
     def settle(self, site: Site) -> None:
         """Resolve a site for good and let go of its code objects."""
         if site.chain is not None:
             site.spots = self.spots(site.chain)
+            site.direct = is_user_file(site.chain[0].co_filename, self._book.main)
+            self.assigned(site)
             site.chain = None
 
     def spots(self, chain: Chain) -> tuple[Spot, ...]:
@@ -164,8 +200,13 @@ class Places:
             )
         return self._source_ids[key]
 
-    def assigned(self, chain: Chain) -> tuple[Assigned, ...]:
+    def assigned(self, site: Site) -> tuple[Assigned, ...]:
         """The names that the result of the innermost call is stored under, following `return` to the callers."""
+        if site.assigned is None:
+            site.assigned = self._assigned(site.chain or ())
+        return site.assigned
+
+    def _assigned(self, chain: Chain) -> tuple[Assigned, ...]:
         for depth, (code, offset) in enumerate(zip(chain[::2], chain[1::2], strict=True)):
             names = _stores_after(code, offset)
             if names is None:

@@ -7,21 +7,18 @@ is all that may happen on another thread (the engine's device threads), and a li
 from __future__ import annotations
 
 import itertools
+import types
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from .sources import Chain, Places, Site, SourceBook
+from .sources import Places, Site, Sites, SourceBook
 
 
-@dataclass
+@dataclass(slots=True)
 class CallDraft:
     """A call as the probe saw it."""
 
-    __slots__ = (
-        "at", "end", "name", "qualified", "site", "inputs", "slots", "constants", "outputs", "nodes",
-        "inplace", "grad_enabled", "cut", "error",
-    )  # fmt: skip
     at: int
     end: int
     name: str
@@ -39,7 +36,7 @@ class CallDraft:
     error: tuple[str, str] | None
 
 
-@dataclass
+@dataclass(slots=True)
 class NodeDraft:
     """A node as it is known so far."""
 
@@ -79,13 +76,13 @@ class BackwardDraft:
 class Tape:
     """Drafts of all rows, and the clock that orders them."""
 
-    def __init__(self, book: SourceBook, limit: int, keep_values: bool) -> None:
+    def __init__(self, book: SourceBook, base: types.CodeType | None, limit: int) -> None:
         self.run = uuid.uuid4().hex
         self.limit = limit
-        self.keep_values = keep_values
         self.places = Places(book)
         self.book = book
-        self.storages: list[tuple[int, str]] = []
+        self.sites = Sites(book.main, base)
+        self.storages: list[tuple[int, Any]] = []
         self.tensors: list[tuple[Any, ...]] = []
         self.names: list[tuple[int, str, int, Any, str]] = []
         self.calls: list[CallDraft] = []
@@ -95,19 +92,12 @@ class Tape:
         self.backwards: list[BackwardDraft] = []
         self.steps: list[tuple[Any, ...]] = []
         self.changes: list[tuple[Any, ...]] = []
-        self.warnings: list[tuple[int, str, str, Chain]] = []
-        self.sites: list[Site] = []
+        self.warnings: list[tuple[int, str, str, Site]] = []
         self.origins: dict[int, Any] = {}
         """By object: what an earlier recording remembers of a tensor (`memory.Origin`)."""
         self.dropped = 0
         self.problem: str | None = None
         self.tick = itertools.count().__next__
-
-    def site(self, chain: Chain) -> Site:
-        """A site that will be resolved when the recording ends."""
-        site = Site(chain)
-        self.sites.append(site)
-        return site
 
     def full(self) -> bool:
         """Whether the limit of recorded calls is reached."""

@@ -1,7 +1,7 @@
 """Which tensor is which: objects, their states, and the storages behind them.
 
-Nothing here keeps a tensor or its memory alive: objects are known by weak references, storages by
-weak storage references (which keep an address from being reused, not the bytes).
+Nothing here keeps a tensor or its memory alive: both are known by weak references to their Python
+objects, which PyTorch keeps for as long as the C++ side lives.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from . import memory
 from .tape import Tape
@@ -22,14 +21,12 @@ EXACT = (torch.Tensor, torch.nn.Parameter)
 """Subclasses may run code of their own when looked at; they are left alone."""
 
 _NOTHING = contextlib.nullcontext()
+_dtype_names: dict[torch.dtype, str] = {}
 
 
 def alone() -> Any:
     """Keeps what we ask of tensors from function modes of the user's below ours."""
     return torch._C.DisableTorchFunction() if torch._C._len_torch_function_stack() else _NOTHING
-
-
-_dtype_names: dict[torch.dtype, str] = {}
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -68,15 +65,14 @@ class Tensors:
 
     def __init__(self, tape: Tape, values: Values, names: Callable[[torch.Tensor], str | None]) -> None:
         self._tape = tape
-        self._values = values
+        self._value = values.of
         self._known_name = names
         self._entries: dict[int, Entry] = {}
         self._objects = 0
-        self._storages: dict[int, int] = {}
-        self._storage_refs: list[StorageWeakRef] = []
+        self._storages: dict[int, tuple[Any, int]] = {}
+        self._retained: dict[int, weakref.ref[torch.Tensor]] = {}
         self.last_change: dict[int, int] = {}
         """By storage row: the call that last changed it in place."""
-        self._retained: dict[int, weakref.ref[torch.Tensor]] = {}
         self.node_of: Callable[[torch.Tensor, int | None], int | None] = lambda tensor, call: None
         """Gives the node row of a tensor's `grad_fn`; set by the node probe."""
 
@@ -89,11 +85,15 @@ class Tensors:
         """The entry of an object, made when it is new."""
         entry = self.known(tensor)
         if entry is None:
-            entry = self._entries[id(tensor)] = Entry(tensor, self._objects)
+            entry = self._new(tensor)
             origin = memory.origin(tensor)
             if origin is not None:
-                self._tape.origins[self._objects] = origin
-            self._objects += 1
+                self._tape.origins[entry.object] = origin
+        return entry
+
+    def _new(self, tensor: torch.Tensor) -> Entry:
+        entry = self._entries[id(tensor)] = Entry(tensor, self._objects)
+        self._objects += 1
         return entry
 
     def live(self) -> list[tuple[Entry, torch.Tensor]]:
@@ -103,25 +103,28 @@ class Tensors:
 
     def state(self, tensor: torch.Tensor) -> int:
         """The row of an input as it is now, made when it is new or has changed since it was last seen."""
-        entry = self.known(tensor)
-        if entry is None:
+        return self.current(tensor).state
+
+    def current(self, tensor: torch.Tensor) -> Entry:
+        """The entry of an input, its state brought up to date."""
+        entry = self._entries.get(id(tensor))
+        if entry is None or entry.ref() is not tensor:
             entry = self.entry(tensor)
-            row = self._add(tensor, entry, call=None)
+            self._add(tensor, entry, None)
             name = self._known_name(tensor)
             if name is not None:
-                self._tape.names.append((self._tape.tensors[row][0], name, row, None, "<module>"))
-            return row
-        if entry.version == version_of(tensor) and entry.requires_grad == tensor.requires_grad:
-            if entry.state >= 0:
-                return entry.state
-        changed_by = self.last_change.get(entry.storage) if entry.storage is not None else None
-        return self._add(tensor, entry, call=changed_by)
+                self._tape.names.append((self._tape.tensors[entry.state][0], name, entry.state, None, "<module>"))
+        elif entry.state < 0 or entry.version != version_of(tensor) or entry.requires_grad != tensor.requires_grad:
+            self._add(tensor, entry, self.last_change.get(entry.storage) if entry.storage is not None else None)
+        return entry
 
     def result(self, tensor: torch.Tensor, call: int) -> int:
         """A new row for what a call gave back or changed in place."""
-        return self._add(tensor, self.entry(tensor), call=call)
+        entry = self.known(tensor)
+        self._add(tensor, self._new(tensor) if entry is None else entry, call)
+        return len(self._tape.tensors) - 1
 
-    def _add(self, tensor: torch.Tensor, entry: Entry, *, call: int | None) -> int:
+    def _add(self, tensor: torch.Tensor, entry: Entry, call: int | None) -> None:
         tape = self._tape
         entry.version = version_of(tensor)
         entry.requires_grad = requires_grad = tensor.requires_grad
@@ -133,24 +136,24 @@ class Tensors:
         if requires_grad and not leaf:
             node = self.node_of(tensor, call)
             output_nr = tensor.output_nr
-            retains = tensor.retains_grad
-            if retains:
-                self._retained[entry.object] = entry.ref
-        value = self._values.of(tensor)
-        entry.state = row = len(tape.tensors)  # only now: looking at the node may have added the leaves behind it
+            if call is None:
+                retains = tensor.retains_grad
+                if retains:
+                    self._retained[entry.object] = entry.ref
+        value = self._value(tensor)
+        entry.state = len(tape.tensors)  # only now: looking at the node may have added the leaves behind it
         tape.tensors.append((
-            tape.tick(), entry.object, entry.version, tuple(tensor.shape), dtype_name(tensor.dtype),
-            tensor.device, entry.storage, _bytes(tensor), requires_grad, leaf, node, output_nr, call,
-            retains, type(tensor) is torch.nn.Parameter, value, entry.grad_of,
+            tape.tick(), entry.object, entry.version, tuple(tensor.shape), tensor.dtype, tensor.device, entry.storage,
+            tensor.nbytes if entry.storage is not None else 0, requires_grad, leaf, node, output_nr, call, retains,
+            type(tensor) is torch.nn.Parameter, value, entry.grad_of,
         ))  # fmt: skip
-        return row
 
     def retain(self, tensor: torch.Tensor) -> None:
         """Note that `retain_grad()` was called on a tensor."""
-        row = self.state(tensor)
-        entry = self.entry(tensor)
+        entry = self.current(tensor)
         self._retained[entry.object] = entry.ref
-        self._tape.tensors[row] = (*self._tape.tensors[row][:13], True, *self._tape.tensors[row][14:])
+        row = self._tape.tensors[entry.state]
+        self._tape.tensors[entry.state] = (*row[:13], True, *row[14:])
 
     def retaining(self) -> list[torch.Tensor]:
         """Live non-leaf tensors whose `.grad` backward fills."""
@@ -162,14 +165,11 @@ class Tensors:
         if tensor.layout is not torch.strided:
             return None
         storage = tensor.untyped_storage()
-        key = storage._cdata
-        row = self._storages.get(key)
-        if row is None:
-            row = self._storages[key] = len(self._tape.storages)
-            self._storage_refs.append(StorageWeakRef(storage))
-            self._tape.storages.append((storage.nbytes(), str(tensor.device)))
+        key = id(storage)
+        found = self._storages.get(key)
+        if found is not None and found[0]() is storage:
+            return found[1]
+        row = len(self._tape.storages)
+        self._storages[key] = (weakref.ref(storage), row)
+        self._tape.storages.append((storage.nbytes(), tensor.device))
         return row
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    return tensor.nbytes if tensor.layout is torch.strided else 0

@@ -33,7 +33,7 @@ class Values:
 
     def of(self, tensor: torch.Tensor) -> Any:
         """Nested lists of a small tensor, a `Pending` for one on a device, None for any other."""
-        if not self._keep or tensor.numel() > SMALL or tensor.layout is not torch.strided:
+        if tensor.numel() > SMALL or not self._keep or tensor.layout is not torch.strided:
             return None
         if torch._C._len_torch_dispatch_stack():  # a mode of the user's would see our reading
             return None

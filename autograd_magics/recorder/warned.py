@@ -15,7 +15,6 @@ from types import FrameType
 from typing import Any
 
 from . import calls
-from .sources import chain_of
 from .tape import Tape
 
 _FILTER = ("always", None, Warning, re.compile(re.escape(calls.__name__) + r"\Z"), 0)
@@ -25,9 +24,8 @@ _FILTER = ("always", None, Warning, re.compile(re.escape(calls.__name__) + r"\Z"
 class WarningProbe:
     """Stands between `warnings` and its display for the length of a recording."""
 
-    def __init__(self, tape: Tape, base: Any, trouble: Callable[[Exception], None]) -> None:
+    def __init__(self, tape: Tape, trouble: Callable[[Exception], None]) -> None:
         self._tape = tape
-        self._base = base
         self._trouble = trouble
         self._show: Callable[[Any], None] | None = None
 
@@ -70,8 +68,8 @@ class WarningProbe:
         )  # fmt: skip
 
     def _note(self, message: Any, caller: FrameType) -> None:
-        chain = chain_of(caller, self._base, self._tape.book.main)
-        self._tape.warnings.append((self._tape.tick(), message.category.__name__, str(message.message), chain))
+        site = self._tape.sites.at(caller)
+        self._tape.warnings.append((self._tape.tick(), message.category.__name__, str(message.message), site))
 
 
 def _caller(frame: FrameType | None) -> FrameType | None:

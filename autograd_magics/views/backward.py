@@ -11,7 +11,7 @@ from ..trace import Node, Step
 from . import format
 from .boxes import Box, Plan
 from .forward import CROWDED, SHARED
-from .grouping import groups
+from .grouping import ends, groups
 from .phrases import Phrases
 
 
@@ -31,9 +31,8 @@ class BackwardPlans:
         """By AccumulateGrad node: the indices in `inner` of the nodes that lead to it."""
         found: dict[int, list[int]] = defaultdict(list)
         for index, node in enumerate(self.inner):
-            for target in dict.fromkeys(self._targets(node)):
-                if self.trace.nodes[target].leaf is not None:
-                    found[target].append(index)
+            for target in dict.fromkeys(self._leaves(node)):
+                found[target].append(index)
         return found
 
     def _targets(self, node: Node) -> list[int]:
@@ -49,14 +48,17 @@ class BackwardPlans:
 
     def _pieces(self, part: list[int]) -> Iterator[Plan]:
         """The plan of a part; of one that is far too large only its ends."""
-        room = max(self.limit // 2, 2)
         nodes = [self.inner[i] for i in part]
-        if len(nodes) <= room:
+        first, last = ends([1 + len(self._leaves(node)) for node in nodes], self.limit)
+        if first + last == len(nodes):
             yield self._plan(nodes)
             return
-        yield self._plan(nodes[: room // 2])
-        yield Plan(weight=len(nodes) - room // 2 * 2)
-        yield self._plan(nodes[-(room // 2) :])
+        yield self._plan(nodes[:first])
+        yield Plan(weight=len(nodes) - first - last)
+        yield self._plan(nodes[-last:])
+
+    def _leaves(self, node: Node) -> list[int]:
+        return [target for target in self._targets(node) if self.trace.nodes[target].leaf is not None]
 
     def _plan(self, nodes: list[Node]) -> Plan:
         plan = Plan(weight=len(nodes))

@@ -55,8 +55,6 @@ class Box:
     def measure(self) -> None:
         """Set the sizes that the texts need."""
         texts = [format.pixels(t, TEXT_PX) for t in (self.name, self.above, self.below) if t]
-        over = (bool(self.name) + bool(self.above)) * TEXT_LINE
-        under = TEXT_LINE if self.below else 0
         if self.shape == "wire":
             self.cw, self.ch = max([26.0, *(w + 14 for w in texts)]), 2.0
         elif self.shape == "circle":
@@ -65,8 +63,16 @@ class Box:
             label = format.pixels(f"{self.label} {self.sub}" if self.sub else self.label, LABEL_PX)
             self.cw, self.ch = max(40.0, label + 24), float(CORE)
         self.w = round(max([self.cw, *texts]), 1)
-        self.h = self.ch + 2 * max(over, under) + 4
         self.cw = round(self.cw, 1)
+        self.h = 2 * max(self.over(), self.under())
+
+    def over(self) -> float:
+        """Height from the centre of the core to the top of the texts over it."""
+        return self.ch / 2 + (bool(self.name) + bool(self.above)) * TEXT_LINE + 2
+
+    def under(self) -> float:
+        """Height from the centre of the core to the bottom of the text under it."""
+        return self.ch / 2 + (TEXT_LINE if self.below else 0) + 2
 
     def data(self) -> dict[str, Any]:
         """The box as the front end reads it."""
@@ -163,40 +169,54 @@ def place(plans: Sequence[Plan], left_out: int = 0) -> Picture:
     picture = Picture(left_out=left_out)
     top = float(MARGIN)
     for plan in plans:
-        height = _place(plan, picture, top)
-        top += height + GAP
-    picture.width += MARGIN if plans else 0
-    picture.height = top - GAP + MARGIN if plans else 0.0
+        top = _place(plan, picture, top) + GAP
+    if plans:
+        picture.width += MARGIN
+        picture.height = top - GAP + MARGIN
     return picture
 
 
+def _place(plan: Plan, picture: Picture, top: float) -> float:
+    """Add one plan below `top`; returns where it ends."""
+    boxes = plan.boxes
+    for box in boxes:
+        box.measure()
+    edges = [(start, end) for start, end, _ in plan.links]
+    cores = [_core(box) for box in boxes]
+    sizes = [(box.w, box.h) for box in boxes]
+    placed = layout(sizes, edges, direction="LR", rank_gap=RANK_GAP, cores=cores)
+    # The layout keeps as much room over a core as under it; what no text fills is given back.
+    points = [y for route in placed.routes for _, y in route]
+    down = top - min([y - box.over() for box, y in zip(boxes, placed.y, strict=True)] + points)
+    for box, x, y in zip(boxes, placed.x, placed.y, strict=True):
+        box.x, box.y = x + MARGIN, y + down
+        picture.boxes.append(box)
+    for (start, end, kind), route in zip(plan.links, placed.routes, strict=True):
+        moved = _to_cores([(x + MARGIN, y + down) for x, y in route], boxes[start], boxes[end])
+        arrow = boxes[end].shape != "wire"
+        ids = boxes[start].id, boxes[end].id
+        picture.wires.append(Wire(f"w{len(picture.wires)}", *ids, curve(moved, "LR"), arrow, kind))
+    picture.width = max(picture.width, placed.width + MARGIN)
+    return down + max([y + box.under() for box, y in zip(boxes, placed.y, strict=True)] + points)
+
+
 def _core(box: Box) -> tuple[float, float, str]:
-    """The shape that wires end on; they meet the round ends of a pill in their middle."""
+    """The shape that wires end on.
+
+    Where texts are wider than a shape, wires run straight past them before they turn; they meet the round ends of a
+    pill in the middle.
+    """
+    if box.w > box.cw and box.shape != "wire":
+        return box.w, 0.0, "box"
     if box.shape in ("circle", "wire"):
         return box.cw, box.ch, box.shape
     return box.cw, 0.0 if box.shape == "pill" else box.ch, "box"
 
 
-def _place(plan: Plan, picture: Picture, top: float) -> float:
-    """Add one plan below `top`; returns its height."""
-    for box in plan.boxes:
-        box.measure()
-    placed = layout(
-        [(box.w, box.h) for box in plan.boxes],
-        [(start, end) for start, end, _ in plan.links],
-        direction="LR",
-        rank_gap=RANK_GAP,
-        cores=[_core(box) for box in plan.boxes],
-    )
-    for index, box in enumerate(plan.boxes):
-        box.x, box.y = placed.x[index] + MARGIN, placed.y[index] + top
-        picture.boxes.append(box)
-    for (start, end, kind), route in zip(plan.links, placed.routes, strict=True):
-        points = [(x + MARGIN, y + top) for x, y in route]
-        wire = Wire(
-            f"w{len(picture.wires)}", plan.boxes[start].id, plan.boxes[end].id, curve(points, "LR"),
-            arrow=plan.boxes[end].shape != "wire", kind=kind,
-        )  # fmt: skip
-        picture.wires.append(wire)
-    picture.width = max(picture.width, placed.width + MARGIN)
-    return placed.height
+def _to_cores(route: list[tuple[float, float]], start: Box, end: Box) -> list[tuple[float, float]]:
+    """The route, lengthened to the shapes whose texts it had to pass."""
+    if start.w > start.cw and start.shape != "wire":
+        route = [(start.x + start.cw / 2, start.y), *route]
+    if end.w > end.cw and end.shape != "wire":
+        route = [*route, (end.x - end.cw / 2, end.y)]
+    return route

@@ -88,7 +88,10 @@ class Details:
         if row.node is not None:
             name = format.clean(self.trace.nodes[row.node].name)
             rows.append(self._row("grad_fn", name, link=f"n{row.node}"))
-        if call is not None:
+        backward = self._returned_by.get(row.id)
+        if backward is not None:
+            rows.append(self._row("made_by", format.clean(backward.kind), link=f"b{backward.id}"))
+        elif call is not None:
             rows.append(self._row("made_by", self.phrases.operation(call), link=f"c{call.id}"))
         rows += self._version(row) + self._uses(row) + self._keepers(row)
         names = self.graph.names(row.id)
@@ -135,8 +138,12 @@ class Details:
         return found
 
     @functools.cached_property
+    def _returned_by(self) -> dict[int, Backward]:
+        return {t: backward for backward in self.trace.backwards for t in backward.results if t is not None}
+
+    @functools.cached_property
     def _drawn(self) -> frozenset[int]:
-        return frozenset(call.id for call in self.graph.drawn_calls)
+        return frozenset(call.id for call in self.graph.operations)
 
     @functools.cached_property
     def _changes_by_backward(self) -> dict[int | None, list[GradChange]]:

@@ -11,7 +11,7 @@ from ..graph import Graph
 from ..trace import Backward, Call, Tensor
 from . import format
 from .boxes import IN_CIRCLE, Box, Plan
-from .grouping import groups
+from .grouping import ends, groups
 from .phrases import Phrases
 from .symbols import plain, symbol
 
@@ -44,8 +44,8 @@ class ForwardPlans:
     @cached_property
     def ops(self) -> tuple[Op, ...]:
         """Everything that is drawn as an operation, in order of time."""
-        calls = [op for call in self.graph.drawn_calls if (op := self._call(call)) is not None]
-        used = {t for op in calls for t in op.inputs} | {t for b in self.trace.backwards for t in b.roots}
+        calls = [op for call in self.graph.operations if (op := self._call(call)) is not None]
+        used = {t for op in calls for t in op.inputs} | self.roots
         derivatives = [op for row in self.trace.backwards if (op := self._derivative(row, used)) is not None]
         return tuple(sorted([*calls, *derivatives], key=lambda op: op.row.at))
 
@@ -56,10 +56,14 @@ class ForwardPlans:
         return Op(f"c{call.id}", call, call.inputs, outputs, self._place(call.places))
 
     def _derivative(self, row: Backward, used: set[int]) -> Op | None:
-        results = tuple(t for t in row.results if t is not None and self.trace.tensors[t].call is None)
+        results = tuple(t for t in row.results if t is not None and self.trace.tensors[t].call not in self._called)
         if len(results) > RESULTS:
             results = tuple(t for t in results if t in used)
         return Op(f"b{row.id}", row, row.roots, results, self._place(row.places)) if results else None
+
+    @cached_property
+    def _called(self) -> frozenset[int]:
+        return frozenset(call.id for call in self.graph.operations)
 
     def _place(self, places: Sequence[int]) -> int | None:
         place = self.graph.place(places)
@@ -80,6 +84,11 @@ class ForwardPlans:
         return found
 
     @cached_property
+    def roots(self) -> frozenset[int]:
+        """Tensor rows that a backward started from."""
+        return frozenset(t for row in self.trace.backwards for t in row.roots)
+
+    @cached_property
     def crowded(self) -> bool:
         """Whether there are so many boxes that shared leaves are repeated at each use."""
         boxes = len(self.ops) + len(self.makers) + sum(t not in self.makers for t in self.users)
@@ -95,13 +104,18 @@ class ForwardPlans:
 
     def _pieces(self, part: list[int]) -> Iterator[Plan]:
         """The plan of a part; of one that is far too large only its beginning and its end."""
-        room = max(self.limit // 3, 2)
-        if len(part) <= room:
-            yield self._plan([self.ops[i] for i in part])
+        ops = [self.ops[i] for i in part]
+        first, last = ends([self._boxes(op) for op in ops], self.limit)
+        if first + last == len(ops):
+            yield self._plan(ops)
             return
-        yield self._plan([self.ops[i] for i in part[: room // 2]])
-        yield Plan(weight=len(part) - room // 2 * 2)
-        yield self._plan([self.ops[i] for i in part[-(room // 2) :]])
+        yield self._plan(ops[:first])
+        yield Plan(weight=len(ops) - first - last)
+        yield self._plan(ops[-last:])
+
+    def _boxes(self, op: Op) -> int:
+        """Boxes that an operation needs at most: itself, its results, its leaves."""
+        return 1 + len(self._shown(op)) + sum(t not in self.makers for t in op.inputs)
 
     def _plan(self, ops: list[Op]) -> Plan:
         plan = Plan(weight=len(ops))
@@ -136,8 +150,7 @@ class ForwardPlans:
 
     def _shown(self, op: Op) -> tuple[int, ...]:
         """The results to draw: those used, named or walked back from, or else the first."""
-        roots = {t for row in self.trace.backwards for t in row.roots}
-        shown = tuple(t for t in op.outputs if t in self.users or t in roots or self.graph.names(t))
+        shown = tuple(t for t in op.outputs if t in self.users or t in self.roots or self.graph.names(t))
         return shown or op.outputs[:1]
 
     def _link_states(self, plan: Plan, made: dict[int, int], sources: dict[int, int]) -> None:

@@ -1,7 +1,8 @@
 """Which parts of a computation are drawn together.
 
-`groups(...)`: parts that pass results to each other belong together.  Parts that only share a leaf do too, unless the
+* `groups(...)`: parts that pass results to each other belong together.  Parts that only share a leaf do too, unless the
 same line of source appears in two of them: then they are iterations of a loop, and each stands alone.
+* `ends(...)`: how much of the beginning and the end of something too large is kept.
 """
 
 from __future__ import annotations
@@ -62,3 +63,22 @@ def _repeats(sets: list[list[int]], places: Sequence[int | None]) -> bool:
             return True
         seen |= here
     return False
+
+
+def ends(costs: Sequence[int], limit: int) -> tuple[int, int]:
+    """How many to keep from the beginning and how many from the end, for at most `limit` together; at least one each."""
+    if sum(costs) <= limit or len(costs) < 3:
+        return len(costs), 0
+    first = _within(costs, limit // 2)
+    return first, _within(costs[:first:-1], limit // 2)
+
+
+def _within(costs: Sequence[int], limit: int) -> int:
+    """How many of the first costs stay within the limit, at least one."""
+    count = total = 0
+    for cost in costs:
+        total += cost
+        if total > limit and count:
+            break
+        count += 1
+    return count

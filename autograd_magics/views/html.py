@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING
 from . import format, tables
 from .items import Items
 from .payload import payload
+from .svg import to_svg
 from .told import Told, told
 
 if TYPE_CHECKING:
     from ..report import Report
+
+BOXES, CHANGES, SAVED = 120, 40, 60
+"""What the static part shows at most: boxes of the picture, rows of a ledger, rows of saved tensors."""
 
 _CODE = re.compile(r"`([^`]*)`")
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -99,7 +103,7 @@ def rich(text: str) -> str:
 
 
 def _image(report: Report) -> str:
-    drawn = base64.b64encode(report.to_svg().encode()).decode()
+    drawn = base64.b64encode(to_svg(report, limit=BOXES).encode()).decode()
     alt = escape(f"{report.phrases.text('text.graph')}: {report.headline}")
     return f'<img alt="{alt}" style="max-width:100%" src="data:image/svg+xml;base64,{drawn}">'
 
@@ -124,7 +128,7 @@ def _finding(finding: Told, report: Report) -> str:
 def _ledgers(report: Report, items: Items, findings: Sequence[Told]) -> list[str]:
     heads = [report.phrases.text(f"view.t_{key}") for key in ("line", "change", "before", "added", "after")]
     blocks = []
-    for ledger in tables.ledgers(report.phrases, items, findings):
+    for ledger in tables.ledgers(report.phrases, items, findings, CHANGES):
         now = report.phrases.text("text.now", value=ledger["now"])
         rows = [[row[key] for key in ("line", "what", "before", "added", "after")] for row in ledger["rows"]]
         if rows:
@@ -136,11 +140,15 @@ def _saved(report: Report, items: Items) -> str:
     keys = ("line", "node_name", "slot", "owner", "kind", "bytes", "state", "shared")
     names = ("line", "node", "slot", "tensor", "type", "bytes", "state")
     heads = [report.phrases.text(f"view.t_{key}") for key in names]
-    rows = [{**row, "kind": f"{row['dtype']}{row['shape']}"} for row in tables.saved(report.phrases, items)]
+    rows = [{**row, "kind": f"{row['dtype']}{row['shape']}"} for row in tables.saved(report.phrases, items, SAVED)]
     if not rows:
         return ""
+    cells = [[row[key] for key in keys] for row in rows]
+    more = len(report.trace.saved) - len(rows)
+    if more:
+        cells.append([f"… {report.phrases.count('view.more', more)}"])
     title = f"{report.phrases.text('text.saved')}: {tables.saved_total(report.phrases)}"
-    return _details(title, [*heads, ""], [[row[key] for key in keys] for row in rows])
+    return _details(title, [*heads, ""], cells)
 
 
 def _details(summary: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -21,7 +21,7 @@ class Items:
 
     def __init__(self, graph: Graph) -> None:
         self.trace = graph.trace
-        drawn = {t for call in graph.drawn_calls for t in (*call.inputs, *call.outputs)}
+        drawn = {t for call in graph.operations for t in (*call.inputs, *call.outputs)}
         drawn |= {t for row in self.trace.backwards for t in (*row.roots, *row.results) if t is not None}
         self._row: dict[tuple[int, int], int] = {}
         for row in sorted(self.trace.tensors, key=lambda row: (row.id not in drawn, row.id)):

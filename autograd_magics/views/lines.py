@@ -96,7 +96,7 @@ class Lines:
     def marks(self) -> dict[Key, list[tuple[int, int, str]]]:
         """Spans of the drawn calls and the backwards, each span once, with the first item that stands for it."""
         found: dict[Key, dict[tuple[int, int], str]] = defaultdict(dict)
-        rows: list[tuple[str, Call | Backward]] = [(f"c{call.id}", call) for call in self.graph.drawn_calls]
+        rows: list[tuple[str, Call | Backward]] = [(f"c{call.id}", call) for call in self.graph.operations]
         for item, row in [*rows, *((f"b{row.id}", row) for row in self.trace.backwards)]:
             place = self.graph.place(row.places)
             if place is None:

@@ -107,7 +107,7 @@ def related(phrases: Phrases, items: Items, findings: Iterable[Told], ids: set[s
 
 def _pairs(phrases: Phrases, items: Items, findings: Iterable[Told]) -> Iterable[tuple[str, str | None]]:
     trace, graph = phrases.trace, phrases.graph
-    for call in graph.drawn_calls:
+    for call in graph.operations:
         yield f"c{call.id}", items.line(graph.place(call.places))
         yield from ((f"c{call.id}", items.tensor(t)) for t in call.outputs)
         yield from ((f"c{call.id}", f"n{n}") for n in call.nodes)
@@ -123,7 +123,8 @@ def _pairs(phrases: Phrases, items: Items, findings: Iterable[Told]) -> Iterable
             yield f"s{row.id}", items.tensor(row.tensor)
     for backward in trace.backwards:
         yield f"b{backward.id}", items.line(graph.place(backward.places))
-        yield from ((f"b{backward.id}", items.tensor(t)) for t in backward.roots)
+        ends = [t for t in (*backward.roots, *backward.results) if t is not None]
+        yield from ((f"b{backward.id}", items.tensor(t)) for t in ends)
     for change in trace.changes:
         yield items.tensor(change.tensor), items.line(graph.place(change.places))
     for name in trace.names:

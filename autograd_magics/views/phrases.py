@@ -62,7 +62,8 @@ class Phrases:
             argument = next(tensors, None) if constant is self else self.constant(constant)
             if argument is not None:
                 given.append(argument)
-        named = [f"{format.clean(str(k))}={self.constant(v)}" for k, v in arguments.items() if not str(k).isdigit()]
+        keywords = {k: v for k, v in arguments.items() if not str(k).isdigit() and v is not None and v is not False}
+        named = [f"{format.clean(str(k))}={self.constant(v)}" for k, v in keywords.items()]
         return f"{format.clean(call.name)}({', '.join([*given, *named])})"
 
     def constant(self, value: Any) -> str:
@@ -117,10 +118,12 @@ class Phrases:
     # -- roles ---------------------------------------------------------------------------------
     def role(self, tensor: Tensor) -> str:
         """What part a tensor plays: leaf that requires grad, input without, or result."""
-        if tensor.leaf:
-            key = "parameter" if tensor.parameter else "leaf" if tensor.requires_grad else "input"
-        else:
+        if not tensor.leaf:
             key = "result"
+        elif tensor.requires_grad:
+            key = "parameter" if tensor.parameter else "leaf"
+        else:
+            key = "frozen" if tensor.parameter else "input"
         return self.text(f"view.role_{key}")
 
     def cut(self, call: Call) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,13 +43,14 @@ class Gap:
 
 def statements(graph: Graph) -> list[Statement]:
     """Every drawn call and every backward, in order, by execution of a line."""
-    rows: list[Call | Backward] = [*graph.drawn_calls, *graph.trace.backwards]
+    rows: list[Call | Backward] = [*graph.operations, *graph.trace.backwards]
+    direct = _direct(graph, rows)
     found: list[Statement] = []
     spans: set[int] = set()
     for row in sorted(rows, key=lambda row: row.at):
         place = graph.place(row.places)
         one = Statement(place, (row,))
-        again = place is not None and place.id in spans
+        again = place is not None and place.id in spans & direct
         if found and place is not None and found[-1].key == one.key and not again:
             found[-1] = Statement(found[-1].place, (*found[-1].rows, row))
         else:
@@ -57,6 +59,19 @@ def statements(graph: Graph) -> list[Statement]:
         if place is not None:
             spans.add(place.id)
     return found
+
+
+def _direct(graph: Graph, rows: Sequence[Call | Backward]) -> set[int]:
+    """Places where one kind of call stands itself, so that seeing one again means that the line ran again.
+
+    At `model(X)` many calls are made at one place.
+    """
+    kinds: dict[int, set[str]] = defaultdict(set)
+    for row in rows:
+        place = graph.place(row.places)
+        if place is not None:
+            kinds[place.id].add(row.name if isinstance(row, Call) else row.kind)
+    return {place for place, names in kinds.items() if len(names) == 1}
 
 
 def shortened(found: Sequence[Statement]) -> list[Statement | Gap]:

@@ -15,8 +15,8 @@ from .boxes import LABEL_PX, TEXT_LINE, TEXT_PX, Box, Picture, Wire
 if TYPE_CHECKING:
     from ..report import Report
 
-SANS = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
-MONO = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+SANS = "system-ui, sans-serif"
+MONO = "ui-monospace, monospace"
 PAPER, INK, DIM = "#ffffff", "#1b1f24", "#656d76"
 VALUE, GRADIENT, LEAF, INPUT = "#0072b2", "#d55e00", "#009e73", "#8b949e"
 """Colours of Okabe and Ito, told apart by colour-blind people; shape and dash say the same."""
@@ -34,10 +34,15 @@ _ARROW = (
 )
 
 
-def to_svg(report: Report, picture: str = "forward") -> str:
-    """The `"forward"` or `"backward"` picture of a report; raises ValueError for another name."""
+def to_svg(report: Report, picture: str = "forward", limit: int | None = None) -> str:
+    """The `"forward"` or `"backward"` picture of a report, with at most `limit` boxes where one is given.
+
+    Raises ValueError for another name.
+    """
     name = shown(report, picture)
     chosen = report.pictures[name]
+    if limit is not None and len(chosen.boxes) > limit:
+        chosen = report.picture(name, limit)
     left_out = report.phrases.count(f"view.left_out_{name}", chosen.left_out) if chosen.left_out else ""
     return draw(chosen, report.headline, left_out)
 
@@ -145,7 +150,7 @@ def _texts(box: Box) -> list[str]:
 
 def _badge(box: Box) -> list[str]:
     """The number of findings, at the upper right of the core."""
-    x = box.x + box.cw / 2 - (5 if box.shape == "circle" else 2)
+    x = box.x + box.cw / 2 + {"circle": -5, "wire": 4}.get(box.shape, -2)
     y = box.y - max(box.ch, 10) / 2 + 3
     return [
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" fill="{SEVERITY.get(box.severity, DIM)}"/>',

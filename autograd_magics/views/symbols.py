@@ -39,7 +39,8 @@ def symbol(call: Call) -> str:
     if name in ("pow", "rpow", "float_power"):
         return _power(call, name, constant)
     if name in BINARY:
-        sign = BINARY[name] + ("=" if call.inplace else "")
+        # A call that failed did not change anything, but it was written as one that does.
+        sign = BINARY[name] + ("=" if call.inplace or call.name == f"{name}_" else "")
         if constant is None or len(constant) > _LONGEST_CONSTANT:
             return sign
         return constant + sign if _first(call, name) else sign + constant

@@ -109,7 +109,7 @@ def _saved(row: Saved, shared: str, phrases: Phrases, items: Items) -> Row:
         "state": phrases.freed(node) if freed else phrases.text("view.kept"),
         "freed": freed,
         "link": items.line(place),
-        "line": phrases.line(place),
+        "line": phrases.line(place) or phrases.order(node.order),
     }
 
 
@@ -160,7 +160,7 @@ def title(phrases: Phrases) -> str:
 def summary(phrases: Phrases) -> list[str]:
     """Calls and nodes, what was saved, backwards: one short text each."""
     trace, graph = phrases.trace, phrases.graph
-    calls = phrases.count("view.calls", len(graph.drawn_calls))
+    calls = phrases.count("view.calls", len(graph.operations))
     parts = [f"{calls} · {phrases.count('view.nodes', len(trace.nodes))}"]
     if trace.saved:
         parts.append(phrases.text("view.saved_chip", saved=saved_total(phrases)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ..trace import Backward, Call
@@ -66,8 +67,11 @@ def _graph(phrases: Phrases) -> list[str]:
     shown = shortened(statements(phrases.graph))
     rows = [row for one in shown if isinstance(one, Statement) for row in one.rows]
     cells = [_call(row, phrases) if isinstance(row, Call) else _backward(row, phrases) for row in rows]
-    made = iter(aligned_rows(cells, " " * 8, " " * 12))
-    lines = aligned(_inputs(phrases), "  ", " " * 8)
+    made = iter(aligned_rows(cells, " " * 8, " " * 10))
+    inputs = _inputs(phrases)
+    lines = aligned(inputs[:INPUTS], "  ", " " * 8)
+    if len(inputs) > INPUTS:
+        lines.append(f"  … {phrases.count('text.more_inputs', len(inputs) - INPUTS)}")
     for one in shown:
         if isinstance(one, Gap):
             lines.append(f"      … {_gap(one, phrases)}")
@@ -85,15 +89,14 @@ def _gap(gap: Gap, phrases: Phrases) -> str:
 
 
 def _inputs(phrases: Phrases) -> list[list[str]]:
-    """Name, role, value and gradient of what the calls start from, each tensor once."""
+    """Name, role, value and gradient of what the calls start from; of several with one name the first."""
     graph, trace = phrases.graph, phrases.trace
-    drawn = {call.id for call in graph.drawn_calls}
-    used = [t for call in graph.drawn_calls for t in call.inputs]
+    drawn = {call.id for call in graph.operations}
+    used = [t for call in graph.operations for t in call.inputs]
     first = {trace.tensors[t].object: t for t in reversed(used) if trace.tensors[t].call not in drawn}
     starts = sorted(first.values(), key=used.index)
-    rows = [_input(tensor, phrases) for tensor in starts[:INPUTS]]
-    more = len(starts) - INPUTS
-    return rows if more <= 0 else [*rows, [f"… {phrases.count('text.more_inputs', more)}"]]
+    names = {phrases.label(t): t for t in reversed(starts)}
+    return [_input(tensor, phrases) for tensor in reversed(names.values())]
 
 
 def _input(tensor: int, phrases: Phrases) -> list[str]:
@@ -141,19 +144,22 @@ def _backward(row: Backward, phrases: Phrases) -> list[str]:
 
 
 # -- tables ------------------------------------------------------------------------------------
-def _ledgers(phrases: Phrases, items: Items, findings: Iterable[Told]) -> list[str]:
+def _ledgers(phrases: Phrases, items: Items, findings: Sequence[Told]) -> list[str]:
+    codes = {finding.id: finding.code for finding in findings}
     lines = []
-    for ledger in tables.ledgers(phrases, items, tuple(findings), ROWS):
+    for ledger in tables.ledgers(phrases, items, findings, ROWS):
         now = phrases.text("text.now", value=ledger["now"])
-        lines += paragraph(f"{ledger['name']}  {ledger['shape']}  {now}", "  ", "    ")
-        lines += aligned([_change(row) for row in ledger["rows"]], "    ", " " * 8)
+        shape = "" if ledger["shape"] == "[]" else f" {ledger['shape']}"
+        lines += paragraph(f"{ledger['name']}{shape} {now}", "  ", "    ")
+        rows = [[*_change(row), codes.get(row["finding"], "")] for row in ledger["rows"]]
+        lines += aligned(rows, "    ", " " * 8)
     return lines
 
 
 def _change(row: tables.Row) -> list[str]:
     added = f"+ {row['added']}" if row["added"] else ""
     became = f"{row['before']} -> {row['after']}" if row["after"] else ""
-    return [row["line"], row["what"], added, became, row["finding"] or ""]
+    return [row["line"], row["what"], added, became]
 
 
 def _saved(phrases: Phrases, items: Items) -> list[str]:
@@ -162,12 +168,14 @@ def _saved(phrases: Phrases, items: Items) -> list[str]:
     more = len(phrases.trace.saved) - len(rows)
     if more:
         cells.append([f"… {phrases.count('view.more', more)}"])
-    return aligned(cells, "  ", " " * 8)
+    shared = [[f"        {row['shared']}"] if row["shared"] else [] for row in rows]
+    lines = aligned_rows(cells, "  ", " " * 8)
+    return [line for written, more in zip_longest(lines, shared, fillvalue=[]) for line in (*written, *more)]
 
 
 def _saved_cells(row: tables.Row) -> list[str]:
     slot = f"{row['node_name']}.{row['slot']}"
-    return [row["line"], slot, row["owner"], _kind(row), row["bytes"], row["state"], row["shared"]]
+    return [row["line"], slot, row["owner"], _kind(row), row["bytes"], row["state"]]
 
 
 def _kind(row: tables.Row) -> str:

@@ -114,12 +114,16 @@ def _ends(finding: Finding, phrases: Phrases, items: Items) -> tuple[End, ...]:
     lines = [End(phrases.line(place), items.line(place)) for place in places]
     named = [t for t in finding.tensors if phrases.name(t)]
     tensors = [End(f"`{_plain(phrases.name(t))}`", items.tensor(t)) for t in named]
-    return tuple(dict.fromkeys([*lines, *tensors]))
+    ends = {end.label: end for end in reversed([*lines, *tensors])}
+    return tuple(reversed(ends.values()))
 
 
 def _torch_text(finding: Finding, trace: Trace, failed: bool) -> str:
-    """The exception behind the first error, or the warning that PyTorch gave at one of the finding's places."""
-    if failed and trace.failure is not None:
+    """The exception behind the first error, or the warning that PyTorch gave at one of the finding's places.
+
+    What Python itself says of a `.grad` that is None is not PyTorch's text, and tells nothing.
+    """
+    if failed and trace.failure is not None and "NoneType" not in trace.failure.message:
         return f"{trace.failure.type}: {trace.failure.message}"
     here = set(finding.places)
     return next((w.message for w in trace.warnings if finding.severity != "error" and here & set(w.places)), "")

@@ -51,7 +51,7 @@ class ReportWidget(anywidget.AnyWidget):
         item: str = proposal["value"]
         if item and item not in self._ids:
             some = ", ".join(sorted(self._ids)[:6])
-            raise traitlets.TraitError(f"selection is {item!r}; expected an item of this report ({some}...) or an empty text")
+            raise traitlets.TraitError(f'selection is {item!r}; expected "" or an item of this report: {some}...')
         return item
 
     @traitlets.observe("selection")

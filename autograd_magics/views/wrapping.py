@@ -53,12 +53,28 @@ def aligned_rows(rows: Sequence[Sequence[str]], indent: str, hanging: str) -> li
 
 
 def _row(row: Sequence[str], starts: Sequence[int], indent: str, hanging: str) -> list[str]:
+    """The lines of one row; a row that is too wide gives up its columns before it breaks."""
+    cells = [cell for cell in row if cell]
+    if format.columns(indent) + sum(format.columns(cell) + 2 for cell in cells) - 2 <= WIDTH < _end(row, starts):
+        return [indent + "  ".join(cells)]
+    return _broken(row, starts, indent, hanging)
+
+
+def _end(row: Sequence[str], starts: Sequence[int]) -> int:
+    """The column after the last cell of a row in its columns."""
+    end = 0
+    for cell, start in zip(row, starts, strict=False):
+        end = max(start, end + 2) + format.columns(cell) if cell else end
+    return end
+
+
+def _broken(row: Sequence[str], starts: Sequence[int], indent: str, hanging: str) -> list[str]:
     lines: list[str] = []
     line, empty = indent, True
     for cell, start in zip(row, starts, strict=False):
         if not cell:
             continue
-        gap = 0 if empty and lines else max(start - format.columns(line), 0 if empty else 2)
+        gap = (0 if empty else 2) if lines else max(start - format.columns(line), 0 if empty else 2)
         if not empty and format.columns(line) + gap + format.columns(cell) > WIDTH:
             lines.append(line)
             line, gap = hanging, 0

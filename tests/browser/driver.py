@@ -22,6 +22,8 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Route
 from playwright.sync_api import Page as PlaywrightPage
 
@@ -43,11 +45,11 @@ class Server:
     url: str
     root: pathlib.Path
 
-    def write(self, name: str, *cells: str) -> str:
-        """A new notebook of code cells in the server's folder; returns its name."""
+    def write(self, name: str, *cells: str | NotebookNode) -> str:
+        """A new notebook of cells, or of code, in the server's folder; returns its name."""
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        code = [nbformat.v4.new_code_cell(cell) for cell in cells]
-        nbformat.write(nbformat.v4.new_notebook(cells=code, metadata={"kernelspec": kernel}), self.root / name)
+        code = [new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+        nbformat.write(new_notebook(cells=code, metadata={"kernelspec": kernel}), self.root / name)
         return name
 
     def address(self, name: str) -> str:
@@ -155,7 +157,7 @@ class Page:
         self.page.goto(server.address(name))
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
-        self.page.evaluate(
+        self.evaluate(
             """async () => {
                 const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
                 await context.ready;
@@ -164,16 +166,24 @@ class Page:
             }"""
         )
 
+    def evaluate(self, function: str, argument: Any = None) -> Any:
+        """What an asynchronous function of JavaScript returns; Playwright itself would wait for it for ever."""
+        bounded = f"""([argument, ms]) => Promise.race([
+            ({function})(argument),
+            new Promise((_, reject) => setTimeout(() => reject(new Error(`not done after ${{ms}} ms`)), ms)),
+        ])"""
+        return self.page.evaluate(bounded, [argument, PAGE_MS])
+
     def command(self, name: str, **arguments: Any) -> None:
         """Execute a command of the application and wait for its end."""
-        self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments])
+        self.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments])
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
 
     def python(self, expression: str) -> str:
         """`repr` of an expression in the notebook's kernel."""
-        reply = self.page.evaluate(
+        reply = self.evaluate(
             """async (expression) => {
                 const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
                 const request = { code: "", user_expressions: { it: expression }, store_history: false };

@@ -104,8 +104,7 @@ def test_in_an_untrusted_notebook_the_static_part_is_read(lab: Server, page: Pag
     bundle = report._repr_mimebundle_()
     output = nbformat.v4.new_output("display_data", data=bundle)
     cell = nbformat.v4.new_code_cell("%%autograd", outputs=[output], execution_count=1)
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), lab.root / "foreign.ipynb")
-    page.open_notebook(lab, "foreign.ipynb")
+    page.open_notebook(lab, lab.write("foreign.ipynb", cell))
     area = page.page.locator(".jp-OutputArea-output").first
     expect(area.locator("img").first).to_be_visible()
     assert page.page.locator("[data-box]").count() == 0

@@ -107,7 +107,7 @@ class Kernel:
 
     def value(self, expression: str) -> str:
         """The repr of an expression in the user's namespace, without running a cell."""
-        id = self._client.execute("", silent=True, user_expressions={"value": f"repr({expression})"})
+        id = self._client.execute("", silent=True, user_expressions={"value": f"repr(({expression}))"})
         answer = self._reply(id)["user_expressions"]["value"]
         return str(answer["data"]["text/plain"][1:-1] if answer["status"] == "ok" else answer["evalue"])
 

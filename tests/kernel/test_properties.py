@@ -164,7 +164,7 @@ def test_events_are_not_doubled(kernel: Kernel) -> None:
     ("wait", "ename"),
     [
         ("import time\ntime.sleep(60)", "KeyboardInterrupt"),
-        ("import asyncio\nawait asyncio.sleep(60)", "CancelledError"),
+        ("import asyncio\nfor _ in range(600): await asyncio.sleep(0.1)", "CancelledError"),
     ],
 )
 def test_an_interrupt_ends_the_cell_and_the_report_comes(kernel: Kernel, wait: str, ename: str) -> None:
@@ -205,7 +205,7 @@ def test_over_timeit(kernel: Kernel) -> None:
 def test_a_cell_with_the_word_paste_stays_in_the_history(kernel: Kernel) -> None:
     """IPython keeps cells out of its history that hold `run_line_magic(` and `paste`."""
     kernel.run("%%autograd\npaste = 1")
-    assert kernel.run("%history -n -l 2").said.splitlines()[0].endswith(": %%autograd")
+    assert kernel.value("get_ipython().history_manager.input_hist_raw[-1].split()[0]") == "'%%autograd'"
 
 
 def test_two_recordings_at_once(kernel: Kernel) -> None:

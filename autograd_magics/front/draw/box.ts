@@ -15,13 +15,17 @@ export function drawBox(box: Box): SVGGElement {
     "data-box": box.id,
     role: "button",
     tabindex: -1,
-    "aria-label": box.title,
     transform: `translate(${box.x} ${box.y})`,
   });
-  group.append(halo(box), core(box), ...texts(box), ...badge(box));
-  const tooltip = s("title", null, box.title);
-  group.append(tooltip);
+  group.append(s("title", null, box.title), halo(box), core(box), ...texts(box), ...badge(box));
+  group.setAttribute("aria-label", nameOf(box, group));
   return group;
+}
+
+/** The title and the texts that can be seen, so that what is read out and what is seen are the same. */
+function nameOf(box: Box, group: SVGGElement): string {
+  const seen = [...group.querySelectorAll("text")].map((text) => text.textContent ?? "");
+  return [box.title, seen.join(" ")].filter(Boolean).join(" · ");
 }
 
 /** Catches the pointer, and shows selection and keyboard focus. */

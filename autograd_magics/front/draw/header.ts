@@ -37,7 +37,7 @@ export function drawHeader(context: Context, graph: Graph, choose: (item: Item) 
     exporter(context).element,
     help.element,
   );
-  return { element: h("header", { class: "bar" }, told(context), tools), find: find.input, help };
+  return { element: h("div", { class: "bar" }, told(context), tools), find: find.input, help };
 }
 
 /** What was recorded, in short. */

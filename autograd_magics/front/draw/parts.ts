@@ -18,7 +18,7 @@ export function findingCard({ t }: Context, finding: Finding): HTMLElement {
     null,
     severitySign(finding.severity),
     h("span", { class: "unseen" }, kind),
-    h("b", { class: "code" }, finding.code),
+    goTo(finding.id, h("b", null, finding.code)),
     " ",
     h("span", null, ...rich(finding.title)),
   );

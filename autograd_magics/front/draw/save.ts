@@ -7,7 +7,9 @@ import { drawBox, drawWire } from "./box";
 
 const PADDING = 12;
 /** What a picture needs to look the same where our style sheet is not. */
-const LOOKS = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-family", "font-size", "font-weight", "text-anchor"];
+const FONT = ["font-family", "font-size", "font-weight", "font-style", "text-anchor"];
+const LOOKS = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", ...FONT];
+const OURS = ["class", "role", "tabindex", "data-box", "data-wire", "aria-label", "aria-hidden"];
 
 /** The whole picture of the current mode as SVG that stands alone. */
 export function savePicture(context: Context, root: ShadowRoot): void {
@@ -37,18 +39,19 @@ function bake(svg: SVGSVGElement): void {
       element.remove();
       continue;
     }
-    const looks = element instanceof SVGGElement ? LOOKS.filter((name) => name === "opacity") : LOOKS;
+    const looks = element.tagName === "g" ? ["opacity"] : LOOKS;
     if (element.tagName !== "title") for (const name of looks) setLook(element, name, style.getPropertyValue(name));
-    for (const name of ["class", "role", "tabindex", "data-box", "data-wire", "aria-label", "aria-hidden"]) element.removeAttribute(name);
+    OURS.forEach((name) => element.removeAttribute(name));
   }
   svg.removeAttribute("class");
 }
 
-const DEFAULTS = new Set(["opacity:1", "stroke:none", "stroke-dasharray:none", "font-weight:400", "text-anchor:start"]);
+/** Not written: it is so without saying. */
+const PLAIN = ["opacity:1", "stroke:none", "stroke-dasharray:none", "font-weight:400", "font-style:normal", "text-anchor:start"];
 
 function setLook(element: SVGElement, name: string, value: string): void {
-  const drawn = element.matches("text, tspan") || !/^(font|text)/.test(name);
-  if (drawn && value !== "" && !DEFAULTS.has(`${name}:${value}`)) element.setAttribute(name, value);
+  const used = element.matches("text, tspan") || !FONT.includes(name);
+  if (used && value !== "" && !PLAIN.includes(`${name}:${value}`)) element.setAttribute(name, value);
 }
 
 function fileName({ cell, run }: Payload, kind: string): string {

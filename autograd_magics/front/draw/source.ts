@@ -81,10 +81,18 @@ function span(characters: string[], start: number, end: number, marks: Mark[]): 
     const [first, last, item] = [Math.max(mark[0], at), Math.min(mark[1], end), mark[2]];
     if (first >= last) continue;
     pieces.push(characters.slice(at, first).join(""));
-    const inner = span(characters, first, last, marks);
-    pieces.push(h("span", { class: "mark", "data-item": item, "data-stop": true, role: "button" }, ...inner));
+    pieces.push(markOf(item, span(characters, first, last, marks)));
     at = last;
   }
   pieces.push(characters.slice(at, end).join(""));
   return pieces.filter((piece) => piece !== "");
+}
+
+/** A button; around other marks only their frame, with the end of its own text as the button. */
+function markOf(item: Item, inner: (Node | string)[]): HTMLElement {
+  const button = { "data-stop": true, role: "button" };
+  const own = inner.map((piece) => typeof piece).lastIndexOf("string");
+  if (own === inner.length - 1 && own === 0) return h("span", { class: "mark", "data-item": item, ...button }, ...inner);
+  const pieces = inner.map((piece, i) => (i === own ? h("span", { ...button, "data-go": item }, piece) : piece));
+  return h("span", { class: "mark", "data-item": item }, ...pieces);
 }

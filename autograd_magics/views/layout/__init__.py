@@ -87,7 +87,8 @@ def layout(
 
     `node_gap` and `edge_gap` keep boxes and lines of a rank apart, `rank_gap` keeps ranks apart (pixels).
     `cores` are the drawn shapes in the middle of the boxes, (width, height, "circle" | "box" | "wire"): edges end on
-    their border; a wire has no height. Without it the whole box is drawn. Components lie one beside the other, in
+    their border; a wire has no height. Without it the whole box is drawn. Beside a core that is narrower than its box
+    (texts over and under it) edges run straight until they are outside the box. Components lie one beside the other, in
     the order of their first nodes. Edges that close a cycle run backwards. An edge of a node to itself goes round it.
     Crossings do not count edges that had to be led round the drawing (only where millions of ranks are passed).
 
@@ -169,7 +170,7 @@ def _lay_out(graph: _Input, nodes: list[int], indices: list[int]) -> _Part:
     for tail, head in edges:
         loops[tail] += tail == head
     turned = back_edges(len(nodes), proper_edges)
-    acyclic = [edge[::-1] if back else edge for edge, back in zip(proper_edges, turned)]
+    acyclic = [edge[::-1] if back else edge for edge, back in zip(proper_edges, turned, strict=True)]
     ranks = assign_ranks(len(nodes), acyclic)
     sizes = [_with_loops(graph.sizes[node], loops[place], graph.gaps) for place, node in enumerate(nodes)]
     proper = proper_graph([size[1] for size in sizes], acyclic, ranks, (graph.gaps.node, graph.gaps.edge))
@@ -177,8 +178,9 @@ def _lay_out(graph: _Input, nodes: list[int], indices: list[int]) -> _Part:
     across = assign_coordinates(proper, straight_segments(proper))
     columns = _columns(proper.rows, sizes, graph.gaps.rank)
     cores = [graph.cores[node] for node in nodes]
-    placed = Placed(proper, across, columns, cores, graph.gaps.rank, graph.gaps.edge)
-    routes = iter([r[::-1] if back else r for r, back in zip(route_edges(placed), turned)])
+    extents = [graph.sizes[node][0] for node in nodes]
+    placed = Placed(proper, across, columns, extents, cores, graph.gaps.rank, graph.gaps.edge)
+    routes = iter([r[::-1] if back else r for r, back in zip(route_edges(placed), turned, strict=True)])
     centres = [(placed.centre(place), across[place]) for place in range(len(nodes))]
     used = [0] * len(nodes)
     all_routes = []
@@ -217,10 +219,10 @@ def _assemble(graph: _Input, parts: list[_Part], across_first: bool) -> Layout:
         low_along, high_along, low, high = _bounds(graph, part)
         breadth += graph.gaps.node if breadth else 0.0
         shift = (-low_along, breadth - low)
-        for node, centre, rank in zip(part.nodes, part.centres, part.ranks):
+        for node, centre, rank in zip(part.nodes, part.centres, part.ranks, strict=True):
             centres[node] = (centre[0] + shift[0], centre[1] + shift[1])
             ranks[node] = rank
-        for edge, route in zip(part.edges, part.routes):
+        for edge, route in zip(part.edges, part.routes, strict=True):
             moved = [(a + shift[0], b + shift[1]) for a, b in route]
             routes[edge] = [(b, a) for a, b in moved] if across_first else moved
         length = max(length, high_along - low_along)
@@ -234,8 +236,9 @@ def _assemble(graph: _Input, parts: list[_Part], across_first: bool) -> Layout:
 
 def _bounds(graph: _Input, part: _Part) -> tuple[float, float, float, float]:
     """Least and greatest along, least and greatest across, of boxes and routes."""
-    along, across = [], []
-    for node, centre in zip(part.nodes, part.centres):
+    along: list[float] = []
+    across: list[float] = []
+    for node, centre in zip(part.nodes, part.centres, strict=True):
         half_length, half_breadth = graph.sizes[node][0] / 2, graph.sizes[node][1] / 2
         along += (centre[0] - half_length, centre[0] + half_length)
         across += (centre[1] - half_breadth, centre[1] + half_breadth)

@@ -9,6 +9,8 @@ avoids the known errors of the published class offsets.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .proper import ProperGraph
 from .tighten import tighten
 from .trunk import Straight
@@ -31,7 +33,7 @@ def _separations(graph: ProperGraph) -> list[float]:
     """Least distance of every vertex from its left neighbour in the row."""
     separation = [0.0] * graph.count
     for row in graph.rows:
-        for left, right in zip(row, row[1:]):
+        for left, right in pairwise(row):
             separation[right] = graph.separation(left, right)
     return separation
 
@@ -40,7 +42,7 @@ def _type_1_conflicts(graph: ProperGraph, straight: Straight) -> set[tuple[int, 
     """Segments (before, after) that cross or touch a straight one: they are never aligned."""
     position = graph.position
     conflicts = set()
-    for row, after in zip(graph.rows, graph.rows[1:]):
+    for row, after in pairwise(graph.rows):
         if len(row) < 2 and len(after) < 2:
             continue
         low, start = 0, 0
@@ -108,7 +110,7 @@ def _compact(graph: ProperGraph, root: list[int], separation: list[float], leftw
     after: dict[int, list[tuple[int, float]]] = {}
     waiting = [0] * graph.count
     for row in graph.rows:
-        for left, right in zip(row, row[1:]):
+        for left, right in pairwise(row):
             first, second = (root[left], root[right]) if leftward else (root[right], root[left])
             after.setdefault(first, []).append((second, separation[right]))
             waiting[second] += 1
@@ -131,12 +133,12 @@ def _compact(graph: ProperGraph, root: list[int], separation: list[float], leftw
 
 def _balance(found: list[list[float]], breadth: list[float]) -> list[float]:
     """Align the four layouts to the narrowest one and take the mean of the two middle values."""
-    lows = [min([a - b / 2 for a, b in zip(x, breadth)]) for x in found]
-    highs = [max([a + b / 2 for a, b in zip(x, breadth)]) for x in found]
+    lows = [min([a - b / 2 for a, b in zip(x, breadth, strict=True)]) for x in found]
+    highs = [max([a + b / 2 for a, b in zip(x, breadth, strict=True)]) for x in found]
     best = min(range(4), key=lambda i: highs[i] - lows[i])
     shifts = [highs[best] - highs[i] if i % 2 else lows[best] - lows[i] for i in range(4)]
     balanced = []
-    for values in zip(*found):
-        ordered = sorted([value + shift for value, shift in zip(values, shifts)])
+    for values in zip(*found, strict=True):
+        ordered = sorted([value + shift for value, shift in zip(values, shifts, strict=True)])
         balanced.append((ordered[1] + ordered[2]) / 2)
     return balanced

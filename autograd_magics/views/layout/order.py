@@ -12,9 +12,11 @@ from .operands import balance_operands
 from .proper import ProperGraph
 from .sweeps import polish, remove_crossings
 
-_PLAIN_STARTS_UP_TO = 6_000  # vertices; larger graphs get the first start only, and a second where edges cross
+_PLAIN_STARTS_UP_TO = 6_000  # vertices; larger graphs get the first start only
+_SECOND_START_UP_TO = 40_000  # vertices; and where edges cross, a second one
 _SHUFFLED_STARTS = 10
 _SHUFFLED_WORK = 2_000  # starts times vertices; small graphs with crossings are worth more trials
+_TIMES = 3  # a local minimum met so often is taken for the global one
 _LONG = 0.4  # of all ranks: an edge that passes so many
 _NARROWER = 0.985  # a later start must save this much width when it saves no crossing
 
@@ -25,14 +27,15 @@ Neighbours = list[list[int]]
 def order_ranks(graph: ProperGraph) -> int:
     """Give `graph` its rows. Returns the number of crossings between edges of the proper graph."""
     best: Rows = []
-    fewest, narrowest = 0, 0.0
+    fewest, narrowest, times = 0, 0.0, 0
     for number, start in enumerate(_starts(graph)):
-        if number and not _worth_trying(graph, number, fewest):
+        if number and not _worth_trying(graph, number, fewest, times):
             continue
         graph.set_rows(start())
         crossings = remove_crossings(graph)
         balance_operands(graph)
         width = graph.width_beside_trunk()
+        times = 1 if not best or crossings < fewest else times + (crossings == fewest)
         if not best or crossings < fewest or (crossings == fewest and width < narrowest * _NARROWER):
             best, fewest, narrowest = graph.rows, crossings, width
     graph.set_rows(best)
@@ -42,7 +45,9 @@ def order_ranks(graph: ProperGraph) -> int:
 def _starts(graph: ProperGraph) -> list[Callable[[], Rows]]:
     def shuffled(seed: int) -> Rows:
         random = Random(seed)
-        return _depth_first_rows(graph, [sorted(near, key=lambda _: random.random()) for near in graph.upper], True)
+        from_sinks = bool(seed % 2)
+        onward = graph.upper if from_sinks else graph.lower
+        return _depth_first_rows(graph, [sorted(near, key=lambda _: random.random()) for near in onward], from_sinks)
 
     plain: list[Callable[[], Rows]] = [
         lambda: _depth_first_rows(graph, graph.upper, True),
@@ -52,10 +57,13 @@ def _starts(graph: ProperGraph) -> list[Callable[[], Rows]]:
     return plain + [lambda seed=seed: shuffled(seed) for seed in range(_SHUFFLED_STARTS)]
 
 
-def _worth_trying(graph: ProperGraph, number: int, crossings: int) -> bool:
+def _worth_trying(graph: ProperGraph, number: int, crossings: int, times: int) -> bool:
+    """Whether to go on with start `number` when so many crossings are the fewest and were reached so many times."""
     if number < 3 and graph.count <= _PLAIN_STARTS_UP_TO:
-        return True
-    return crossings > 0 and (number == 1 or number * graph.count <= _SHUFFLED_WORK)
+        return number == 1 or not crossings  # the third start only saves width
+    if number == 1:
+        return crossings > 0 and graph.count <= _SECOND_START_UP_TO
+    return crossings > 0 and times < _TIMES and number * graph.count <= _SHUFFLED_WORK
 
 
 def _long_edges_first(graph: ProperGraph) -> Neighbours:

@@ -27,6 +27,7 @@ class Placed:
     graph: ProperGraph
     across: list[float]  # of every vertex
     column: list[tuple[float, float]]  # start and end of every rank along
+    extents: Sequence[float]  # of the boxes of the nodes, along
     cores: Sequence[Core]
     rank_gap: float
     edge_gap: float

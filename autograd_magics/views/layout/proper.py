@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .ranks import Edge, longest_path
 
 # A shared parameter of a long recurrence can ask for millions of dummies; edges beyond this go round the drawing.
-DUMMY_BUDGET = 120_000
+DUMMY_BUDGET = 50_000
 
 
 @dataclass
@@ -50,7 +51,7 @@ class ProperGraph:
         before = after = 0.0
         for row in self.rows:
             sides, total = 0.0, self.breadth[row[0]] / 2
-            for left, right in zip(row, row[1:]):
+            for left, right in pairwise(row):
                 if left in self.trunk:
                     sides = total
                 total += self.separation(left, right)
@@ -109,7 +110,7 @@ def proper_graph(
         if edge in skipped:
             continue
         path = graph.path(edge)
-        for before, after in zip(path, path[1:]):
+        for before, after in pairwise(path):
             lower[before].append(after)
             upper[after].append(before)
     graph.trunk = _longest(graph)

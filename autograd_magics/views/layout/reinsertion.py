@@ -49,17 +49,17 @@ def _chains(graph: ProperGraph) -> list[list[int]]:
 
 
 def _reinsert(graph: ProperGraph, path: list[int], ranks: list[int]) -> int:
-    rest = [[v for v in graph.rows[rank] if v != vertex] for rank, vertex in zip(ranks, path)]
+    rest = [[v for v in graph.rows[rank] if v != vertex] for rank, vertex in zip(ranks, path, strict=True)]
     places = _cheapest_places(graph, path, rest)
     gaps = range(max(ranks[0] - 1, 0), min(ranks[-1] + 1, len(graph.rows) - 1))
     old_rows = [graph.rows[rank] for rank in ranks]
     old = sum(crossings_between(graph, gap) for gap in gaps)
-    for rank, vertex, row, place in zip(ranks, path, rest, places):
+    for rank, vertex, row, place in zip(ranks, path, rest, places, strict=True):
         graph.set_row(rank, row[:place] + [vertex] + row[place:])
     removed = old - sum(crossings_between(graph, gap) for gap in gaps)
     if removed > 0:
         return removed
-    for rank, row in zip(ranks, old_rows):
+    for rank, row in zip(ranks, old_rows, strict=True):
         graph.set_row(rank, row)
     return 0
 
@@ -73,7 +73,7 @@ def _cheapest_places(graph: ProperGraph, path: list[int], rest: list[list[int]])
         own = _own_crossings(graph, path[index], rest[index], on_path)
         origin, next_cost = [], []
         for place, crossings in enumerate(own):
-            sums = [before + row[place] for before, row in zip(cost, steps)]
+            sums = [before + row[place] for before, row in zip(cost, steps, strict=True)]
             least = min(sums)
             origin.append(sums.index(least))
             next_cost.append(least + crossings)
@@ -100,7 +100,7 @@ def _own_crossings(graph: ProperGraph, vertex: int, rest: list[int], on_path: se
             short = sum(1 for place in theirs for own in mine if place < own)
             changes[0] += short
             changes.append(beyond - short)
-        cost = [before + crossings for before, crossings in zip(cost, accumulate(changes))]
+        cost = [before + crossings for before, crossings in zip(cost, accumulate(changes), strict=True)]
     return cost
 
 

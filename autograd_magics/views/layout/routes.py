@@ -8,7 +8,7 @@ other vertex of the rank lies between the two ends: so no curve runs over a node
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import pairwise
 
 from .ports import Core, Placed, Point, assign_ports
 
@@ -20,15 +20,18 @@ def route_edges(placed: Placed) -> list[list[Point]]:
     offsets = _parallel_offsets(placed)
     starts = assign_ports(placed, offsets, at_tail=True)
     ends = assign_ports(placed, offsets, at_tail=False)
-    lanes = {edge: lane for lane, edge in enumerate(placed.graph.around, 1)}
-    bottom = max(a + b / 2 for a, b in zip(placed.across, placed.graph.breadth))
+    lanes = _lanes(placed)
+    bottom = max(a + b / 2 for a, b in zip(placed.across, placed.graph.breadth, strict=True))
     routes = []
-    for edge, ports in enumerate(zip(starts, ends)):
+    for edge, ports in enumerate(zip(starts, ends, strict=True)):
         if edge in lanes:
             bends = _bends_around(placed, edge, ports, bottom + lanes[edge] * placed.edge_gap)
         else:
             bends = _bends(placed, edge, ports, offsets.get(edge, 0.0))
-        routes.append(_tidy([ports[0], *bends, ports[1]]))
+        tail, head = placed.graph.edges[edge]
+        leave = (placed.centre(tail) + placed.extents[tail] / 2, ports[0][1])
+        arrive = (placed.centre(head) - placed.extents[head] / 2, ports[1][1])
+        routes.append(_tidy([ports[0], leave, *bends, arrive, ports[1]]))
     return routes
 
 
@@ -45,6 +48,15 @@ def loop_route(centre: Point, size: Point, core: Core, gap: float, lane: int) ->
         (along - turn, (across + far) / 2),
         (along - core[0] / 2, across),
     ]
+
+
+def _lanes(placed: Placed) -> dict[int, int]:
+    """Lanes 1, 2, ... for the edges that go round the drawing; those of one tail share a lane."""
+    lane_of_tail: dict[int, int] = {}
+    lanes = {}
+    for edge in placed.graph.around:
+        lanes[edge] = lane_of_tail.setdefault(placed.graph.edges[edge][0], len(lane_of_tail) + 1)
+    return lanes
 
 
 def _parallel_offsets(placed: Placed) -> dict[int, float]:
@@ -65,8 +77,10 @@ def _bends(placed: Placed, edge: int, ports: tuple[Point, Point], offset: float)
     path = placed.graph.path(edge)
     levels = [ports[0][1], *(placed.across[dummy] for dummy in path[1:-1]), ports[1][1]]
     points: list[Point] = []
+    if min(abs(levels[0] - placed.across[path[0]]), abs(levels[-1] - placed.across[path[-1]])) >= abs(offset):
+        offset = 0.0  # the ports alone keep parallel edges apart
     wide = abs(offset) > placed.edge_gap
-    for before, after, start, end in zip(path, path[1:], levels, levels[1:]):
+    for (before, start), (after, end) in pairwise(zip(path, levels, strict=True)):
         if abs(start - end) < _SAME and not offset:
             continue
         left, right = placed.column[placed.graph.rank[before]], placed.column[placed.graph.rank[after]]
@@ -118,7 +132,7 @@ def _tidy(points: list[Point]) -> list[Point]:
     """Drop repeated points and inner points of straight runs along."""
     kept = points[:1]
     for point in points[1:]:
-        if point == kept[-1]:
+        if abs(point[0] - kept[-1][0]) + abs(point[1] - kept[-1][1]) < _SAME:
             continue
         if len(kept) > 1 and kept[-2][1] == kept[-1][1] == point[1]:
             kept[-1] = point

@@ -35,7 +35,7 @@ class Simplex:
         self.level, self.tails, self.heads, self.lengths, self.weights = level, tails, heads, lengths, weights
         count = len(level)
         self.incident: list[list[int]] = [[] for _ in range(count)]
-        for edge, (tail, head) in enumerate(zip(tails, heads)):
+        for edge, (tail, head) in enumerate(zip(tails, heads, strict=True)):
             self.incident[tail].append(edge)
             self.incident[head].append(edge)
         self.tree: list[list[int]] = [[] for _ in range(count)]

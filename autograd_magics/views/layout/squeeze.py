@@ -7,6 +7,7 @@ straight line is entered in one rank and left in another one, two wide ranks add
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .blocks import Blocks, rigid_blocks
 from .proper import ProperGraph
@@ -33,8 +34,8 @@ class _Spread:
 
 def squeeze(graph: ProperGraph, x: list[float], separation: list[float], straight: Straight) -> bool:
     """Shift blocks into the least width, each as little as possible. Returns whether anything moved."""
-    left = min(a - b / 2 for a, b in zip(x, graph.breadth))
-    right = max(a + b / 2 for a, b in zip(x, graph.breadth))
+    left = min(a - b / 2 for a, b in zip(x, graph.breadth, strict=True))
+    right = max(a + b / 2 for a, b in zip(x, graph.breadth, strict=True))
     goal = graph.width_beside_trunk() * _ENOUGH
     if right - left <= goal:
         return False
@@ -62,7 +63,7 @@ def _push_left(
     pairs: list[list[tuple[int, int]]] = [[] for _ in blocks.members]
     waiting = [0] * len(after)
     for row in graph.rows:
-        for a, b in zip(row, row[1:]):
+        for a, b in pairwise(row):
             first, second = blocks.of[a], blocks.of[b]
             if first != second:
                 after[first].append((second, separation[b] - (x[b] - x[a])))
@@ -72,7 +73,7 @@ def _push_left(
     leans: list[tuple[int, int] | None] = [None] * len(after)
     order = [block for block, count in enumerate(waiting) if not count]
     for block in order:
-        for (other, distance), pair in zip(after[block], pairs[block]):
+        for (other, distance), pair in zip(after[block], pairs[block], strict=True):
             if shift[block] + distance > shift[other]:
                 shift[other], leans[other] = shift[block] + distance, pair
             waiting[other] -= 1

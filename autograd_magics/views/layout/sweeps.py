@@ -11,11 +11,13 @@ from .crossings import crossings_by_gap, swap_gain
 from .proper import ProperGraph
 from .reinsertion import reinsert_paths
 
-_SWEEPS = 40
+_MOST_SWEEPS, _LEAST_SWEEPS = 40, 3
+_WORK = 150_000  # sweeps times vertices
 _PATIENCE_SMALL, _PATIENCE_LARGE = 8, 4  # sweeps without fewer crossings
 _SMALL = 300  # vertices
-_TRANSPOSE_ROUNDS = 16
-_REINSERTIONS = 4
+_TRANSPOSE_ROUNDS = 16  # for small graphs; a few are enough to make use of a sweep
+_FEW_ROUNDS = 3
+_REINSERTIONS = 3
 
 
 def remove_crossings(graph: ProperGraph) -> int:
@@ -39,7 +41,7 @@ def polish(graph: ProperGraph, crossings: int) -> int:
 def _sweep_until_settled(graph: ProperGraph, fewest: int) -> int:
     patience = _PATIENCE_SMALL if graph.count <= _SMALL else _PATIENCE_LARGE
     best, disappointments = [row[:] for row in graph.rows], 0
-    for sweep in range(_SWEEPS):
+    for sweep in range(max(_LEAST_SWEEPS, min(_MOST_SWEEPS, _WORK // graph.count))):
         reverse_ties = sweep % 4 >= 2
         _sweep(graph, downward=bool(sweep % 2), reverse_ties=reverse_ties)
         _transpose(graph, with_ties=reverse_ties)
@@ -95,7 +97,7 @@ def _transpose(graph: ProperGraph, with_ties: bool) -> None:
     """Swap neighbours while that removes crossings, in the first round also where it changes nothing."""
     around = [0, *crossings_by_gap(graph), 0]
     active = {rank for rank in range(len(graph.rows)) if around[rank] + around[rank + 1] and len(graph.rows[rank]) > 1}
-    for round_ in range(_TRANSPOSE_ROUNDS):
+    for round_ in range(_TRANSPOSE_ROUNDS if graph.count * _LEAST_SWEEPS < _WORK else _FEW_ROUNDS):
         ties = with_ties and not round_
         improved = {rank for rank in sorted(active) if _transpose_row(graph, graph.rows[rank], ties)}
         if not improved and not ties:

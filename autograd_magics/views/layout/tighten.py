@@ -41,7 +41,7 @@ def _shorten(graph: ProperGraph, x: list[float], separation: list[float], blocks
         for index in range(len(outside)) if round_ % 2 else range(len(outside) - 1, -1, -1):
             if not outside[index]:
                 continue
-            shift = _median_shift([x[v] - x[u] for v, u in zip(outside[index], sources[index])])
+            shift = _median_shift([x[v] - x[u] for v, u in zip(outside[index], sources[index], strict=True)])
             if shift:
                 shift = _allowed_shift(graph, x, separation, blocks, index, shift)
             if abs(shift) > _LEAST_MOVE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .proper import ProperGraph
 from .ranks import longest_path
@@ -36,7 +37,7 @@ def straight_segments(graph: ProperGraph) -> Straight:
         precedence = place[edge]
         if precedence < 0:
             path, precedence = path[1:-1], len(graph.edges) + edge
-        for before, after in zip(path, path[1:]):
+        for before, after in pairwise(path):
             wanted[graph.rank[before]].append((precedence, before, after))
     straight = Straight([-1] * graph.count, [-1] * graph.count)
     for segments in wanted:
@@ -49,8 +50,10 @@ def _paths(graph: ProperGraph) -> list[int]:
     """Cut the nodes into paths. Returns, for every edge, the number of its path (0 is the trunk) or -1."""
     depth = longest_path(graph.nodes, graph.edges)
     incoming: list[list[int]] = [[] for _ in range(graph.nodes)]
+    consumers = [0] * graph.nodes
     around = set(graph.around)
-    for edge, (_, head) in enumerate(graph.edges):
+    for edge, (tail, head) in enumerate(graph.edges):
+        consumers[tail] += 1
         if edge not in around:
             incoming[head].append(edge)
     place = [-1] * len(graph.edges)
@@ -60,28 +63,32 @@ def _paths(graph: ProperGraph) -> list[int]:
         vertex = start
         while not visited[vertex]:
             visited[vertex] = 1
-            edge = _deepest_operand(graph, incoming[vertex], depth, continued)
+            edge = _deepest_operand(graph, incoming[vertex], depth, consumers, continued)
             if edge < 0:
                 break
             tail = graph.edges[edge][0]
             continued[tail] = 1
-            if not _symmetric(graph, incoming[vertex], depth, tail):
+            if consumers[tail] > 1 or not _symmetric(graph, incoming[vertex], depth, tail):
                 place[edge] = paths
             vertex = tail
         paths += 1
     return place
 
 
-def _deepest_operand(graph: ProperGraph, incoming: list[int], depth: list[int], continued: bytearray) -> int:
-    best, deepest = -1, -1
+def _deepest_operand(
+    graph: ProperGraph, incoming: list[int], depth: list[int], consumers: list[int], continued: bytearray
+) -> int:
+    """The edge from the deepest operand that no path leaves yet; of equals the most used one, -1 if there is none."""
+    best, most = -1, (-1, -1)
     for edge in incoming:
         tail = graph.edges[edge][0]
-        if not continued[tail] and depth[tail] > deepest:
-            best, deepest = edge, depth[tail]
+        if not continued[tail] and (depth[tail], consumers[tail]) > most:
+            best, most = edge, (depth[tail], consumers[tail])
     return best
 
 
 def _symmetric(graph: ProperGraph, incoming: list[int], depth: list[int], tail: int) -> bool:
+    """Whether the deepest operand is one of several short ones of the same depth."""
     if depth[tail] > _SYMMETRIC_DEPTH:
         return False
     return any(depth[other] == depth[tail] and other != tail for other in (graph.edges[e][0] for e in incoming))
