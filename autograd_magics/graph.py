@@ -74,7 +74,7 @@ class Graph:
 
     @functools.cached_property
     def leaves(self) -> tuple[Tensor, ...]:
-        """First state of every leaf that requires grad and takes part: used by a call, in a backward, or with a `.grad`."""
+        """First state of every leaf that requires grad and takes part: in a call, a backward, or by its `.grad`."""
         used = {t for call in self.trace.calls for t in call.inputs}
         used |= {n.leaf for n in self.trace.nodes if n.leaf is not None}
         objects = {self.trace.tensors[t].object for t in used} | {c.object for c in self.trace.changes}
@@ -152,6 +152,12 @@ class Graph:
         if node.call is not None:
             return self.place(self.trace.calls[node.call].places)
         return None if node.place is None else self.trace.places[node.place]
+
+    def freed_place(self, node: Node) -> Place | None:
+        """Where the backward that freed a node's saved tensors was called, in this cell or an earlier one."""
+        if node.freed_by is not None:
+            return self.place(self.trace.backwards[node.freed_by].places)
+        return None if node.freed_place is None else self.trace.places[node.freed_place]
 
     @functools.cache  # noqa: B019 - a Graph lives as long as its report
     def source_lines(self, source: int) -> tuple[str, ...]:

@@ -427,7 +427,7 @@ def _from_data(data: Any) -> Trace:
     try:
         known = {f.name for f in dataclasses.fields(Trace)}
         head = {k: _typed(_hints(Trace)[k], v) for k, v in data.items() if k in known and k not in TABLES}
-        tables = {name: _rows(row, data.get(name, {})) for name, row in TABLES.items()}
+        tables: dict[str, Any] = {name: _rows(row, data.get(name, {})) for name, row in TABLES.items()}
         trace = Trace(**head, **tables)
         _check_references(trace)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -446,7 +446,7 @@ def _rows(row: type, columns: dict[str, list[Any]]) -> tuple[Any, ...]:
 
 def _typed(hint: Any, value: Any) -> Any:
     """`value` as the dataclass field of that type holds it; a value of another type raises."""
-    if hint is Any or hint == typing.Optional[Any]:
+    if hint is Any or hint == Any | None:
         return value
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
@@ -496,7 +496,7 @@ def _check_row(row: Any, sizes: dict[str, int]) -> None:
             _check_row(value, sizes)
         elif f.name == "edges":
             _check_ids(row, f.name, [n for n, _ in value], sizes["nodes"])
-        elif f.name in _REFERENCES and not (isinstance(row, Tensor) and f.name == "leaf") and not isinstance(row, Trace):
+        elif f.name in _REFERENCES and not isinstance(row, Trace) and (type(row), f.name) != (Tensor, "leaf"):
             ids = value if isinstance(value, tuple) else (value,)
             _check_ids(row, f.name, ids, sizes[_REFERENCES[f.name]])
     if isinstance(row, Trace):

@@ -10,6 +10,8 @@ import dataclasses
 import math
 from typing import Any
 
+from autograd_magics.report import Report
+from autograd_magics.rules import Finding, tag
 from autograd_magics.trace import (
     Access,
     Backward,
@@ -330,10 +332,47 @@ def loop(iterations: int, *, zeroing: bool = False) -> Cell:
     return cell
 
 
-def report(cell: Cell | Trace, *findings: Any, lang: str = "en") -> Any:
+def report(cell: Cell | Trace, *findings: Finding, lang: str = "en") -> Report:
     """A report on a trace with exactly these findings."""
-    from autograd_magics.report import Report
-
     made = Report(cell.trace() if isinstance(cell, Cell) else cell, lang=lang)
     made.__dict__["findings"] = findings
     return made
+
+
+def added_again() -> tuple[Cell, Finding]:
+    """A second backward that adds to `w.grad`, and the finding about it."""
+    cell = regression(source=REGRESSION + "\nJ.backward(retain_graph=True)")
+    first = cell.tables["backwards"][0].places[0]
+    (second,) = cell.at("J.backward(retain_graph=True)")
+    total = cell.tables["backwards"][0].roots[0]
+    backward = cell.backward(second, total, {total: 1.0, 0: [-28.0]}, retain=True)
+    change = cell.tables["changes"][-1]
+    data = {
+        "name": tag("tensor", 0), "here": tag("place", second), "was": tag("place", first), "times": 1,
+        "before": _tagged(change.before), "added": _tagged(change.added), "after": _tagged(change.after),
+    }  # fmt: skip
+    return cell, Finding("AG202", "warning", change.at, data, "", (second, first), (0,), backwards=(backward,))
+
+
+def _tagged(gradient: Gradient) -> dict[str, Any]:
+    return tag("gradient", {"shape": gradient.shape, "dtype": gradient.dtype, "value": gradient.value})
+
+
+HOSTILE = "</script><img src=x onerror=alert(1)>`\"'&\x1b[31m\u202e\ud800{0}\\N"
+"""A name that tries to become markup, a terminal command, a format field, an escape of Graphviz."""
+
+
+def hostile() -> tuple[Cell, Finding]:
+    """A trace in which everything that can come from the user is hostile."""
+    source = f"%%autograd\nz = w * x  # {HOSTILE}\nz.backward()"
+    cell = Cell(source)
+    w = cell.leaf(HOSTILE, [1.0])
+    x = cell.tensor([2.0], f"x{HOSTILE}", device=HOSTILE)
+    z = cell.call("w * x", "mul", (w, x), [2.0], name=HOSTILE, node=f"Mul{HOSTILE}", saved={"self": w},
+                  constants=((HOSTILE, HOSTILE),), qualified=HOSTILE)  # fmt: skip
+    cell.call("w * x", HOSTILE, (z,), error=("RuntimeError", HOSTILE))
+    cell.backward("z.backward()", z, {z: [1.0], w: [2.0]}, kind=HOSTILE)
+    cell.tables["sources"][0] = dataclasses.replace(cell.tables["sources"][0], filename=HOSTILE)
+    cell.fail("RuntimeError", HOSTILE, "z.backward()")
+    data = {"name": tag("tensor", w), "shape": tag("shape", (1,)), "here": tag("place", 0), "why": HOSTILE}
+    return cell, Finding("AG102", "error", 1, data, "", (0,), (w,), (0,), (0,), (0,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,8 +13,12 @@ import pytest
 import torch
 import torch.nn.modules.module as module_hooks
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
 # Failures inside the recorder or a view raise, here and in the kernels that tests start.
 os.environ["AUTOGRAD_MAGICS_STRICT"] = "1"
+# Kernels and other processes use this checkout, installed or not.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 # The language of the machine must not decide what a test reads.
 os.environ["LC_ALL"] = "C.UTF-8"
 

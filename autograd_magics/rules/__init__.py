@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..graph import Graph
+from ..trace import Place
 
 SEVERITIES = ("note", "warning", "error")
 
@@ -146,3 +147,13 @@ def _ordered(found: Iterable[Finding]) -> Iterator[Finding]:
 def tag(kind: str, value: Any) -> dict[str, Any]:
     """A value of `Finding.data` that views put into words: a place, tensor or node id, a shape, names."""
     return {kind: value}
+
+
+def at(place: Place | None) -> dict[str, Any]:
+    """A place in `Finding.data`, also one that is not known."""
+    return tag("place", None if place is None else place.id)
+
+
+def ends(*places: Place | None) -> tuple[int, ...]:
+    """The ids of the places that are known, each once."""
+    return tuple(dict.fromkeys(place.id for place in places if place is not None))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..graph import Graph
 from ..trace import Backward, Call, Failure, Node, Tensor
-from . import Finding, rule, tag
+from . import Finding, at, ends, rule, tag
 
 FREED = "backward through the graph a second time"
 NOT_SCALAR = "grad can be implicitly created only for scalar outputs"
@@ -60,15 +60,14 @@ def _freed_node(graph: Graph, failure: Failure, roots: list[int]) -> Node | None
 def _freed(graph: Graph, failure: Failure, node: Node | None, backward: Backward | None) -> Finding:
     here = graph.place(failure.places)
     made = graph.node_place(node) if node is not None else None
-    freed = node.freed_place if node is not None else None
+    freed = graph.freed_place(node) if node is not None else None
     tensor = graph.node_tensor(node.id) if node is not None else None
-    ends = [here.id if here else None, made.id if made else None, freed]
-    variant = "unknown" if node is None or freed is None or made is None else "direct" if backward is None else ""
-    data = {"here": tag("place", ends[0])}
+    variant = "unknown" if freed is None or made is None else "direct" if backward is None else ""
+    data = {"here": at(here)}
     if node is not None:
-        data |= {"node": tag("node", node.id), "made": tag("place", ends[1]), "freed": tag("place", freed)}
+        data |= {"node": tag("node", node.id), "made": at(made), "freed": at(freed)}
     return Finding(
-        "AG101", "error", failure.at, data, variant, places=tuple(e for e in ends if e is not None),
+        "AG101", "error", failure.at, data, variant, places=ends(here, made, freed),
         nodes=(node.id,) if node is not None else (), tensors=(tensor.id,) if tensor is not None else (),
         backwards=(backward.id,) if backward is not None else (),
     )  # fmt: skip
@@ -108,8 +107,8 @@ def _from_root(graph: Graph, code: str, backward: Backward, root: Tensor, data: 
     maker = graph.maker(root.id)
     made = graph.tensor_place(root.id)
     return Finding(
-        code, "error", backward.end, {"name": tag("tensor", root.id), "here": tag("place", here and here.id), **data},
-        places=tuple(p.id for p in (here, made) if p is not None), tensors=(root.id,), backwards=(backward.id,),
+        code, "error", backward.end, {"name": tag("tensor", root.id), "here": at(here), **data},
+        places=ends(here, made), tensors=(root.id,), backwards=(backward.id,),
         calls=(maker.id,) if maker is not None else (),
     )  # fmt: skip
 
@@ -147,34 +146,36 @@ def no_graph(graph: Graph) -> Iterator[Finding]:
 def _cut_off(graph: Graph, backward: Backward, root: Tensor) -> Finding:
     cut = _nearest_cut(graph, root) or _cut_through_numbers(graph, root)
     here = graph.place(backward.places)
-    data = {"name": tag("tensor", root.id), "here": tag("place", here and here.id)}
+    data = {"name": tag("tensor", root.id), "here": at(here)}
     if cut is None or cut.cut is None:
         earlier = next((t for t in graph.sources_of([root.id]) if t.cut is not None), None)
         if earlier is not None:
-            return _cut_earlier(backward, root, earlier, here and here.id)
+            return _cut_earlier(graph, backward, root, earlier)
         inputs = [t.id for t in graph.sources_of([root.id]) if graph.name(t.id) and not graph.users_made(t.id)]
         names = [name for t in inputs if (name := graph.name(t))]
         return Finding(
             "AG103", "error", backward.end, data | {"inputs": tag("names", list(dict.fromkeys(names))[:4])}, "no_leaf",
-            places=(here.id,) if here else (), tensors=(root.id, *inputs[:4]), backwards=(backward.id,),
+            places=ends(here), tensors=(root.id, *inputs[:4]), backwards=(backward.id,),
         )  # fmt: skip
     place = graph.place(cut.places)
     source = next((t for t in cut.inputs if graph.trace.tensors[t].requires_grad), cut.inputs[0])
-    data |= {"cut": tag("place", place and place.id), "source": tag("tensor", source)}
+    data |= {"cut": at(place), "source": tag("tensor", source)}
     return Finding(
-        "AG103", "error", backward.end, data, cut.cut, places=tuple(p.id for p in (here, place) if p is not None),
+        "AG103", "error", backward.end, data, cut.cut, places=ends(here, place),
         tensors=(root.id, source), calls=(cut.id,), backwards=(backward.id,),
     )  # fmt: skip
 
 
-def _cut_earlier(backward: Backward, root: Tensor, tensor: Tensor, here: int | None) -> Finding:
+def _cut_earlier(graph: Graph, backward: Backward, root: Tensor, tensor: Tensor) -> Finding:
+    here = graph.place(backward.places)
+    cut = None if tensor.cut_place is None else graph.trace.places[tensor.cut_place]
     data = {
-        "name": tag("tensor", root.id), "here": tag("place", here), "cut": tag("place", tensor.cut_place),
+        "name": tag("tensor", root.id), "here": at(here), "cut": at(cut),
         "source": tensor.cut_source or tag("tensor", tensor.id),
     }  # fmt: skip
     return Finding(
         "AG103", "error", backward.end, data, tensor.cut or "", tensors=(root.id, tensor.id),
-        places=tuple(p for p in (here, tensor.cut_place) if p is not None), backwards=(backward.id,),
+        places=ends(here, cut), backwards=(backward.id,),
     )  # fmt: skip
 
 

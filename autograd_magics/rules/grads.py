@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from ..graph import Graph
-from ..trace import Access, Failure, GradChange, Name, Tensor
-from . import Finding, rule, tag
+from ..trace import Access, Failure, GradChange, Name, Place, Tensor
+from . import Finding, at, ends, rule, tag
 
 LEAVES_NAMED = 4
 """Names listed in a sentence; more would not be read."""
@@ -41,7 +41,7 @@ def grad_of_non_leaf(graph: Graph) -> Iterator[Finding]:
     for access in graph.accesses_of("grad"):
         tensor = graph.trace.tensors[access.tensor]
         place = graph.place(access.places)
-        key = (place and place.id, graph.name(tensor.id))
+        key = (place.id if place is not None else None, graph.name(tensor.id))
         if tensor.leaf or not tensor.requires_grad or tensor.retains_grad or access.result is not None or key in seen:
             continue
         seen.add(key)
@@ -56,13 +56,13 @@ def _non_leaf(graph: Graph, access: Access, tensor: Tensor, because: str | None)
     names = [name for t in leaves if (name := graph.name(t))]
     made = graph.tensor_place(tensor.id)
     data = {
-        "name": tag("tensor", tensor.id), "here": tag("place", place and place.id),
+        "name": tag("tensor", tensor.id), "here": at(place),
         "node": graph.trace.nodes[nodes[0]].name if nodes else "grad_fn",
         "leaves": tag("names", list(dict.fromkeys(names))[:LEAVES_NAMED]),
     }  # fmt: skip
     return Finding(
         "AG201", "warning", access.at, data, "" if names else "no_names",
-        places=tuple(p.id for p in (place, made) if p is not None), tensors=(tensor.id, *leaves[:LEAVES_NAMED]),
+        places=ends(place, made), tensors=(tensor.id, *leaves[:LEAVES_NAMED]),
         nodes=tuple(nodes), because=because,
     )  # fmt: skip
 
@@ -93,18 +93,17 @@ def accumulated(graph: Graph) -> Iterator[Finding]:
             y.backward()
             print(x.grad)
     """
-    groups: dict[tuple[int, int | None], list[tuple[GradChange, str]]] = {}
+    groups: dict[tuple[int, Place | None], list[tuple[GradChange, str]]] = {}
     for obj, changes in graph.changes_by_object.items():
         for i, change in enumerate(changes):
             severity = _added_to_old(graph, obj, change, changes[i - 1] if i else None)
             if severity is not None:
-                place = graph.place(change.places)
-                groups.setdefault((obj, place and place.id), []).append((change, severity))
+                groups.setdefault((obj, graph.place(change.places)), []).append((change, severity))
     lost = {graph.trace.tensors[f.tensors[1]].object for f in leaf_lost(graph)}
-    for (obj, place_id), found in groups.items():
+    for (obj, place), found in groups.items():
         warn = "warning" in [severity for _, severity in found]
         because = "AG203" if obj in lost else None
-        yield _accumulation(graph, place_id, [change for change, _ in found], warn, because)
+        yield _accumulation(graph, place, [change for change, _ in found], warn, because)
 
 
 def _added_to_old(graph: Graph, obj: int, change: GradChange, previous: GradChange | None) -> str | None:
@@ -136,23 +135,22 @@ def _all_zero(value: object) -> bool:
 
 
 def _accumulation(
-    graph: Graph, place: int | None, changes: list[GradChange], warn: bool, because: str | None
+    graph: Graph, place: Place | None, changes: list[GradChange], warn: bool, because: str | None
 ) -> Finding:
     first, last = changes[0], changes[-1]
     before = graph.place(first.before_places)
     earlier = all(c.kind == "earlier" for c in graph.changes_by_object[first.object] if c.at < first.at)
     variant = ("earlier" if before is not None else "unknown") if earlier else "" if warn else "meant"
     data = {
-        "name": tag("tensor", first.tensor), "here": tag("place", place),
-        "was": tag("place", before and before.id), "times": len(changes),
+        "name": tag("tensor", first.tensor), "here": at(place),
+        "was": at(before), "times": len(changes),
         "before": tag("gradient", _plain(first.before)), "added": tag("gradient", _plain(first.added)),
         "after": tag("gradient", _plain(last.after)),
     }  # fmt: skip
-    ends = (place, before.id if before is not None else None)
     backwards = tuple(c.backward for c in changes if c.backward is not None)
     return Finding(
         "AG202", "warning" if warn else "note", first.at, data, variant,
-        places=tuple(dict.fromkeys(p for p in ends if p is not None)), tensors=(first.tensor,), backwards=backwards,
+        places=ends(place, before), tensors=(first.tensor,), backwards=backwards,
         because=because,
     )  # fmt: skip
 
@@ -219,11 +217,11 @@ def _lost(graph: Graph, old: Name, new: Name) -> Finding:
     died = failure is not None and "NoneType" in failure.message and _reads_grad_of(graph, {obj})
     maker = graph.maker(new.tensor)
     leaf = graph.tensor_place(old.tensor)
-    data = {"name": new.name, "here": tag("place", new.place), "leaf": tag("place", leaf and leaf.id)}
-    places = tuple(p for p in (new.place, leaf.id if leaf else None) if p is not None)
+    here = None if new.place is None else graph.trace.places[new.place]
+    data = {"name": new.name, "here": at(here), "leaf": at(leaf)}
     return Finding(
         "AG203", "error" if died else "warning", new.at, data, "" if graph.trace.tensors[new.tensor].node is not None
-        else "no_grad", places=places, tensors=(new.tensor, old.tensor), calls=(maker.id,) if maker is not None else (),
+        else "no_grad", places=ends(here, leaf), tensors=(new.tensor, old.tensor), calls=(maker.id,) if maker is not None else (),
     )  # fmt: skip
 
 
@@ -264,10 +262,10 @@ def grad_is_none(graph: Graph) -> Iterator[Finding]:
         lost = {graph.trace.tensors[f.tensors[0]].object for f in leaf_lost(graph)}
         because = "AG203" if tensor.object in lost else "AG201"
     here = graph.place(failure.places) or graph.place(access.places)
-    data = {"name": tag("tensor", tensor.id), "here": tag("place", here and here.id), "there": tag("place", other)}
+    data = {"name": tag("tensor", tensor.id), "here": at(here), "there": at(other)}
     yield Finding(
         "AG204", "error", failure.at, data, variant, tensors=(tensor.id,), because=because,
-        places=tuple(dict.fromkeys(p for p in (here.id if here else None, other) if p is not None)),
+        places=ends(here, other),
     )  # fmt: skip
 
 
@@ -288,19 +286,16 @@ def _guilty_access(graph: Graph, failure: Failure) -> Access | None:
     return None
 
 
-def _why_none(graph: Graph, access: Access, tensor: Tensor) -> tuple[str, int | None]:
+def _why_none(graph: Graph, access: Access, tensor: Tensor) -> tuple[str, Place | None]:
     """(variant, place of the other end): why a `.grad` is None."""
     if not tensor.leaf:
-        made = graph.tensor_place(tensor.id)
-        return "result", made.id if made is not None else None
+        return "result", graph.tensor_place(tensor.id)
     if not tensor.requires_grad:
         return "no_requires_grad", None
     before = [c for c in graph.changes_by_object.get(tensor.object, ()) if c.at < access.at]
     if before and before[-1].kind in ("cleared", "earlier") and before[-1].after is None:
-        place = graph.place(before[-1].places)
-        return "cleared", place.id if place is not None else None
+        return "cleared", graph.place(before[-1].places)
     ran = [b for b in graph.trace.backwards if b.at < access.at and b.error is None]
     if not ran:
         return "no_backward", None
-    place = graph.place(ran[-1].places)
-    return "not_reached", place.id if place is not None else None
+    return "not_reached", graph.place(ran[-1].places)

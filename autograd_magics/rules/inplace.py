@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..graph import Graph
 from ..trace import Backward, Call, Saved
-from . import Finding, rule, tag
+from . import Finding, at, ends, rule, tag
 
 LEAF_CHANGED = "leaf Variable that requires grad is being used in an in-place operation"
 MODIFIED = "modified by an inplace operation"
@@ -37,11 +37,10 @@ def leaf_changed(graph: Graph) -> Iterator[Finding]:
             leaf = call.inputs[0]
             place = graph.place(call.places)
             made = graph.tensor_place(leaf)
-            data = {"name": tag("tensor", leaf), "here": tag("place", place and place.id), "call": call.name}
-            ends = (place.id if place else None, made.id if made else None)
+            data = {"name": tag("tensor", leaf), "here": at(place), "call": call.name}
             yield Finding(
                 "AG301", "error", call.end, data, "view" if not graph.trace.tensors[leaf].leaf else "",
-                places=tuple(p for p in ends if p is not None), tensors=(leaf,), calls=(call.id,),
+                places=ends(place, made), tensors=(leaf,), calls=(call.id,),
             )  # fmt: skip
 
 
@@ -76,30 +75,28 @@ def saved_then_changed(graph: Graph) -> Iterator[Finding]:
 def _conflict(graph: Graph, backward: Backward) -> Finding:
     here = graph.place(backward.places)
     found = _saved_and_change(graph, backward)
-    ends = [here.id if here else None]
-    data: dict[str, object] = {"here": tag("place", ends[0])}
+    data: dict[str, object] = {"here": at(here)}
     if found is None:
         return Finding(
-            "AG302", "error", backward.end, data, "unknown", places=tuple(e for e in ends if e is not None),
+            "AG302", "error", backward.end, data, "unknown", places=ends(here),
             backwards=(backward.id,),
         )  # fmt: skip
     saved, change = found
     node = graph.trace.nodes[saved.node]
     made = graph.node_place(node)
     if change is not None:
-        changed = graph.place(change.places)
-        place, name, owner = changed and changed.id, change.name, change.outputs[0]
+        changed, name = graph.place(change.places), change.name
     else:
-        place, name, owner = saved.changed_place, saved.changed_by or "", -1
-    owners = [t for t in (saved.tensor, owner) if t is not None and t >= 0]
+        changed = None if saved.changed_place is None else graph.trace.places[saved.changed_place]
+        name = saved.changed_by or ""
+    owners = [t for t in (saved.tensor, change.outputs[0] if change is not None else None) if t is not None]
     data |= {
         "name": tag("tensor", owners[0] if owners else None), "node": tag("node", node.id), "slot": saved.slot,
-        "call": name, "made": tag("place", made and made.id), "changed": tag("place", place),
+        "call": name, "made": at(made), "changed": at(changed),
         "saved_version": saved.version, "version": _version(graph, saved, change),
     }  # fmt: skip
-    ends = [place, made.id if made else None, *ends]
     return Finding(
-        "AG302", "error", backward.end, data, places=tuple(dict.fromkeys(e for e in ends if e is not None)),
+        "AG302", "error", backward.end, data, places=ends(changed, made, here),
         tensors=tuple(owners[:1]), nodes=(node.id,), calls=(change.id,) if change is not None else (),
         backwards=(backward.id,),
     )  # fmt: skip

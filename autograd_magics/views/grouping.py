@@ -66,7 +66,7 @@ def _repeats(sets: list[list[int]], places: Sequence[int | None]) -> bool:
 
 
 def ends(costs: Sequence[int], limit: int) -> tuple[int, int]:
-    """How many to keep from the beginning and how many from the end, for at most `limit` together; at least one each."""
+    """How many to keep from the beginning and how many from the end, at least one each, to cost at most `limit`."""
     if sum(costs) <= limit or len(costs) < 3:
         return len(costs), 0
     first = _within(costs, limit // 2)

@@ -97,7 +97,8 @@ def _core(box: Box) -> str:
         left, right = box.x - box.cw / 2, box.x + box.cw / 2
         line = f'<path d="M{left:.1f} {box.y:.1f}H{right:.1f}" stroke="{DIM}" stroke-width="1.3"/>'
         return line + _area(box)
-    dash = f' stroke-dasharray="{_DASH[box.style]}"' if box.style in _DASH else ""
+    dashes = _DASH.get(box.style) or ("2 2" if box.ghost_of else "")
+    dash = f' stroke-dasharray="{dashes}"' if dashes else ""
     look = f'fill="{FILL.get(box.style, PAPER)}" stroke="{outline(box)}" stroke-width="1.6"{dash}'
     if box.shape == "circle":
         return f'<circle cx="{box.x:.1f}" cy="{box.y:.1f}" r="{box.cw / 2:.1f}" {look}/>'

@@ -168,9 +168,12 @@ def _saved(phrases: Phrases, items: Items) -> list[str]:
     more = len(phrases.trace.saved) - len(rows)
     if more:
         cells.append([f"… {phrases.count('view.more', more)}"])
-    shared = [[f"        {row['shared']}"] if row["shared"] else [] for row in rows]
-    lines = aligned_rows(cells, "  ", " " * 8)
-    return [line for written, more in zip_longest(lines, shared, fillvalue=[]) for line in (*written, *more)]
+    lines = []
+    for written, row in zip_longest(aligned_rows(cells, "  ", " " * 8), rows, fillvalue=None):
+        lines += written or []
+        if row and row["shared"]:
+            lines.append(f"        {row['shared']}")
+    return lines
 
 
 def _saved_cells(row: tables.Row) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import pathlib
 import queue
@@ -109,7 +110,7 @@ class Kernel:
         """The repr of an expression in the user's namespace, without running a cell."""
         id = self._client.execute("", silent=True, user_expressions={"value": f"repr(({expression}))"})
         answer = self._reply(id)["user_expressions"]["value"]
-        return str(answer["data"]["text/plain"][1:-1] if answer["status"] == "ok" else answer["evalue"])
+        return str(ast.literal_eval(answer["data"]["text/plain"]) if answer["status"] == "ok" else answer["evalue"])
 
     def complete(self, code: str) -> list[str]:
         """What Tab offers at the end of the code."""

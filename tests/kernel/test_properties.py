@@ -182,7 +182,7 @@ def test_below_time(kernel: Kernel) -> None:
 
 def test_below_capture(kernel: Kernel) -> None:
     assert kernel.run("%%capture caught\n%%autograd\nprint('inside')\n3").kinds == []
-    assert kernel.value("caught.stdout") == "'inside\\\\n'"
+    assert kernel.value("caught.stdout") == "'inside\\n'"
     assert (
         kernel.value("[sorted(out.data) for out in caught.outputs]") == "[['text/plain'], ['text/html', 'text/plain']]"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from recorded import Notebook, codes, findings, record_cell
+from tests.recorded import Notebook, codes, findings, record_cell
 
 from autograd_magics.graph import Graph
 from autograd_magics.rules import Finding

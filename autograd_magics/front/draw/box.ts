@@ -17,7 +17,8 @@ export function drawBox(box: Box): SVGGElement {
     tabindex: -1,
     transform: `translate(${box.x} ${box.y})`,
   });
-  group.append(s("title", null, box.title), halo(box), core(box), ...texts(box), ...badge(box));
+  const said = [...texts(box), ...badge(box)].flatMap((element) => [element, " "]);
+  group.append(s("title", null, box.title), halo(box), core(box), ...said);
   group.setAttribute("aria-label", nameOf(box, group));
   return group;
 }

@@ -84,7 +84,7 @@ def _bends(placed: Placed, edge: int, ports: tuple[Point, Point], offset: float)
         if abs(start - end) < _SAME and not offset:
             continue
         left, right = placed.column[placed.graph.rank[before]], placed.column[placed.graph.rank[after]]
-        if wide or _blocked(placed, before, end, 1):
+        if wide:
             points.append((left[1], start))
         elif before >= placed.graph.nodes:
             points.append((sum(left) / 2, start))
@@ -129,13 +129,20 @@ def _bends_around(placed: Placed, edge: int, ports: tuple[Point, Point], lane: f
 
 
 def _tidy(points: list[Point]) -> list[Point]:
-    """Drop repeated points and inner points of straight runs along."""
+    """Drop repeated points and inner points of straight runs along; the ends stay."""
     kept = points[:1]
-    for point in points[1:]:
-        if abs(point[0] - kept[-1][0]) + abs(point[1] - kept[-1][1]) < _SAME:
-            continue
-        if len(kept) > 1 and kept[-2][1] == kept[-1][1] == point[1]:
-            kept[-1] = point
-        else:
-            kept.append(point)
-    return kept if len(kept) > 1 else [points[0], points[-1]]
+    for point in points[1:-1]:
+        if abs(point[0] - kept[-1][0]) + abs(point[1] - kept[-1][1]) >= _SAME:
+            _append(kept, point)
+    last = points[-1]
+    if len(kept) > 1 and abs(last[0] - kept[-1][0]) + abs(last[1] - kept[-1][1]) < _SAME:
+        kept.pop()
+    _append(kept, last)
+    return kept
+
+
+def _append(kept: list[Point], point: Point) -> None:
+    if len(kept) > 1 and abs(kept[-2][1] - point[1]) < _SAME and abs(kept[-1][1] - point[1]) < _SAME:
+        kept[-1] = point
+    else:
+        kept.append(point)

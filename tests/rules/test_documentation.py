@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from recorded import Notebook, findings
+from tests.recorded import Notebook, findings
 
 from autograd_magics import rules, texts
 
