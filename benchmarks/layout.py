@@ -3,12 +3,13 @@
     python benchmarks/layout.py [--graph NAME ...] [--direction LR|TB]
 
 Both get the same graph, node sizes and gaps. Both drawings are measured as drawn: curves cut into short lines,
-edges from node border to node border. Needs torch; without `dot` only our own columns are printed.
+edges from node border to node border. Exit status 1 when a target is missed. Without `dot` only our own columns.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import resource
 import shutil
 import subprocess
@@ -81,8 +82,7 @@ def linreg() -> Graph:
     import torch
 
     w, b = torch.ones(1, requires_grad=True), torch.zeros(1, requires_grad=True)
-    error = torch.arange(4.0) * w + b - torch.ones(4)
-    return walk("linreg", error.pow(2).sum())
+    return walk("linreg", (torch.arange(4.0) * w + b - torch.ones(4)).pow(2).sum())
 
 
 def mlp() -> Graph:
@@ -95,8 +95,8 @@ def mlp() -> Graph:
 def double_backward() -> Graph:
     import torch
 
-    layers = (torch.nn.Linear(4, 4), torch.nn.Tanh(), torch.nn.Linear(4, 4), torch.nn.Sigmoid(), torch.nn.Linear(4, 1))
-    model = torch.nn.Sequential(*layers)
+    linear, tanh, sigmoid = torch.nn.Linear, torch.nn.Tanh(), torch.nn.Sigmoid()
+    model = torch.nn.Sequential(linear(4, 4), tanh, linear(4, 4), sigmoid, linear(4, 1))
     loss = model(torch.ones(2, 4)).pow(2).mean()
     gradients = torch.autograd.grad(loss, list(model.parameters()), create_graph=True)
     return walk("double_backward", sum(g.pow(2).sum() for g in gradients))
@@ -186,12 +186,7 @@ def bert(layers: int = 12) -> Graph:
 
 
 GRAPHS: dict[str, Callable[[], Graph]] = {
-    "linreg": linreg,
-    "mlp": mlp,
-    "double_backward": double_backward,
-    "resnet": resnet,
-    "gpt2": gpt2,
-    "bert": bert,
+    make.__name__: make for make in (linreg, mlp, double_backward, resnet, gpt2, bert)
 }
 
 
@@ -265,7 +260,7 @@ def measure(graph: Graph, drawing: Drawing, direction: str) -> Measures:
     axis = 1 if direction == "LR" else 0
     extent = [value for line in drawing.lines for value in (point[axis] for point in line)]
     extent += [value for box in boxes for value in (box[axis], box[axis + 2])]
-    length = sum(((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2) ** 0.5 for line in drawing.lines for a, b in pairwise(line))
+    length = sum(math.dist(a, b) for line in drawing.lines for a, b in pairwise(line))
     overlaps = sum(1 for a, b in _touching(boxes) if _inside(boxes[a], boxes[b]))
     return Measures(
         _crossings(drawing, boxes),
@@ -386,7 +381,7 @@ def report(graph: Graph, direction: str, with_dot: bool) -> list[str]:
     return missed
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--graph", nargs="*", choices=list(GRAPHS), default=list(GRAPHS))
     parser.add_argument("--direction", choices=("LR", "TB"), default="LR")
@@ -398,7 +393,8 @@ def main() -> None:
     for name in options.graph:
         missed += report(GRAPHS[name](), options.direction, with_dot)
     print("\nmissed: " + ("; ".join(missed) if missed else "nothing"))
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,13 +2,12 @@
 
 The classical pipeline of Gansner, Koutsofios, North and Vo (1993), every stage without recursion:
 
-    ranks.py        turn cycles round, ranks by network simplex (simplex.py)
+    ranks.py        cycles turned round, ranks by network simplex (simplex.py)
     proper.py       dummies for edges that pass ranks
-    order.py        few crossings
-    operands.py     parameters on both sides
+    order.py        few crossings (sweeps.py, reinsertion.py, crossings.py), parameters on both sides (operands.py)
     trunk.py        which lines are straight
-    coordinates.py  Brandes-Köpf blocks, then shorter edges
-    routes.py       edges that run over no node, and their curves
+    coordinates.py  Brandes-Köpf blocks; then a narrower drawing (squeeze.py, blocks.py), shorter edges (tighten.py)
+    routes.py       edges that run over no node, their ends (ports.py) and their curves (curves.py)
 
 The same input gives the same picture, always.
 """

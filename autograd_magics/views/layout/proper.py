@@ -27,6 +27,7 @@ class ProperGraph:
     breadth: list[float]  # extent of every vertex across the ranks, 0 for dummies
     gaps: tuple[float, float, float]  # least distance of two nodes, of a node and an edge, of two edges
     ranks: int  # how many
+    depth: list[int]  # of every node: edges of the longest path to it
     trunk: set[int] = field(default_factory=set)  # the vertices of a longest path
     rows: list[list[int]] = field(default_factory=list)
     position: list[int] = field(default_factory=list)
@@ -103,23 +104,27 @@ def proper_graph(
     lower: list[list[int]] = [[] for _ in levels]
     breadths = [*breadth, *([0.0] * len(owner))]
     three_gaps = (gaps[0], (gaps[0] + gaps[1]) / 2, gaps[1])
-    ranks = max(rank) + 1
-    graph = ProperGraph(nodes, edges, levels, upper, lower, dummies, owner, sorted(around), breadths, three_gaps, ranks)
-    skipped = set(around)
-    for edge in range(len(edges)):
-        if edge in skipped:
-            continue
-        path = graph.path(edge)
-        for before, after in pairwise(path):
-            lower[before].append(after)
-            upper[after].append(before)
+    ranks, depth = max(rank) + 1, longest_path(nodes, edges)
+    graph = ProperGraph(
+        nodes, edges, levels, upper, lower, dummies, owner, sorted(around), breadths, three_gaps, ranks, depth
+    )
+    _link(graph)
     graph.trunk = _longest(graph)
     return graph
 
 
+def _link(graph: ProperGraph) -> None:
+    around = set(graph.around)
+    for edge in range(len(graph.edges)):
+        if edge not in around:
+            for before, after in pairwise(graph.path(edge)):
+                graph.lower[before].append(after)
+                graph.upper[after].append(before)
+
+
 def _longest(graph: ProperGraph) -> set[int]:
     """The vertices of one longest path of nodes, dummies of its edges included."""
-    depth = longest_path(graph.nodes, graph.edges)
+    depth = graph.depth
     incoming: list[list[int]] = [[] for _ in range(graph.nodes)]
     for edge, (_, head) in enumerate(graph.edges):
         incoming[head].append(edge)

@@ -63,13 +63,17 @@ def topological_order(count: int, edges: Sequence[Edge]) -> list[int]:
 
 def longest_path(count: int, edges: Sequence[Edge]) -> list[int]:
     """For every node of an acyclic graph: how many edges the longest path from a source to it has."""
-    outgoing: list[list[int]] = [[] for _ in range(count)]
+    consumers: list[list[int]] = [[] for _ in range(count)]
     for tail, head in edges:
-        outgoing[tail].append(head)
-    depth = [0] * count
-    for vertex in topological_order(count, edges):
+        consumers[tail].append(head)
+    return _depths(consumers, topological_order(count, edges))
+
+
+def _depths(consumers: list[list[int]], order: list[int]) -> list[int]:
+    depth = [0] * len(order)
+    for vertex in order:
         below = depth[vertex] + 1
-        for head in outgoing[vertex]:
+        for head in consumers[vertex]:
             if depth[head] < below:
                 depth[head] = below
     return depth
@@ -93,13 +97,14 @@ def _pulled_to_consumers(count: int, edges: Sequence[Edge]) -> list[int]:
 
     A good start saves the simplex most of its pivots: parameters would otherwise all begin in rank 0.
     """
-    rank = longest_path(count, edges)
     consumers: list[list[int]] = [[] for _ in range(count)]
     inputs = [0] * count
     for tail, head in edges:
         consumers[tail].append(head)
         inputs[head] += 1
-    for vertex in reversed(topological_order(count, edges)):
+    order = topological_order(count, edges)
+    rank = _depths(consumers, order)
+    for vertex in reversed(order):
         if consumers[vertex] and len(consumers[vertex]) >= inputs[vertex]:
             rank[vertex] = min(rank[head] for head in consumers[vertex]) - 1
     return rank

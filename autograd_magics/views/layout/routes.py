@@ -84,7 +84,7 @@ def _bends(placed: Placed, edge: int, ports: tuple[Point, Point], offset: float)
         if abs(start - end) < _SAME and not offset:
             continue
         left, right = placed.column[placed.graph.rank[before]], placed.column[placed.graph.rank[after]]
-        if wide:
+        if wide or _blocked(placed, before, end, 1):
             points.append((left[1], start))
         elif before >= placed.graph.nodes:
             points.append((sum(left) / 2, start))

@@ -119,7 +119,7 @@ def _clamp(graph: ProperGraph, x: list[float], spread: _Spread, left: float, rig
     for block in reversed(spread.order):
         for other, distance in spread.after[block]:
             greatest[block] = min(greatest[block], greatest[other] - distance)
-    trunk = blocks.of[next(iter(graph.trunk))]
+    trunk = blocks.of[min(graph.trunk)]
     free = -(spread.shift[trunk] + greatest[trunk]) / 2
     offset = max(0.0, min(right - left - spread.width, free))
     for vertex, block in enumerate(blocks.of):

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from .proper import ProperGraph
-from .ranks import longest_path
 
 # Two operands this short (in edges) and equally deep stand symmetrically instead of one of them on the line.
 _SYMMETRIC_DEPTH = 2
@@ -48,7 +47,7 @@ def straight_segments(graph: ProperGraph) -> Straight:
 
 def _paths(graph: ProperGraph) -> list[int]:
     """Cut the nodes into paths. Returns, for every edge, the number of its path (0 is the trunk) or -1."""
-    depth = longest_path(graph.nodes, graph.edges)
+    depth = graph.depth
     incoming: list[list[int]] = [[] for _ in range(graph.nodes)]
     consumers = [0] * graph.nodes
     around = set(graph.around)
