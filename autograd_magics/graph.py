@@ -381,5 +381,6 @@ class Graph:
     def operations(self) -> tuple[Call, ...]:
         """`drawn_calls` without those that ran a backward: `autograd.grad` is told by its row in `backwards`."""
         starts = {backward.at for backward in self.trace.backwards}
-        ran = {c.id for c in self.trace.calls if c.name in RUNS_BACKWARD and not starts.isdisjoint(range(c.at, c.end + 1))}
+        candidates = [c for c in self.trace.calls if c.name in RUNS_BACKWARD]
+        ran = {c.id for c in candidates if not starts.isdisjoint(range(c.at, c.end + 1))}
         return tuple(call for call in self.drawn_calls if call.id not in ran)

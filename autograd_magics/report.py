@@ -181,7 +181,10 @@ class Report:
 
         plain = repr(self)
         shown = self._guard(lambda: page.to_html(self), "")
-        return {"text/plain": plain, "text/html": shown or f"<pre>{html.escape(plain)}</pre>"}
+        if not shown:
+            trouble = texts.text("view.problem", self.lang, problem=self.trouble)
+            shown = f"<pre>{html.escape(plain)}\n\n{html.escape(trouble)}</pre>"
+        return {"text/plain": plain, "text/html": shown}
 
     def _note(self, what: str, error: Exception) -> None:
         """Remember the first failure of ours."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import defaultdict
 from typing import Any
 
 from autograd_magics.report import Report
@@ -57,6 +58,9 @@ class Cell:
             "warnings".split()
         }
         self.failure: Failure | None = None
+        self.by_node: dict[int | None, list[int]] = defaultdict(list)
+        self.accumulators: dict[int, int] = {}
+        self.last_change: dict[int, GradChange] = {}
         self.clock = 0
         self.objects = 0
         self.source(source, number)
@@ -113,6 +117,7 @@ class Cell:
         defaults = dict(version=0, device="cpu", requires_grad=False, leaf=True, node=None, output_nr=0, call=None)
         row = {**defaults, "retains_grad": False, "parameter": False, "at": self.tick(), **fields}
         id = self.append("tensors", Tensor, shape=shape, dtype=dtype, bytes=size, value=value, **row)
+        self.by_node[row["node"]].append(id)
         if name:
             self.name(id, name)
         return id
@@ -128,10 +133,9 @@ class Cell:
     def accumulate(self, leaf: int) -> int:
         """The AccumulateGrad node of a leaf, one for each object."""
         obj = self.tables["tensors"][leaf].object
-        for node in self.tables["nodes"]:
-            if node.leaf is not None and self.tables["tensors"][node.leaf].object == obj:
-                return node.id
-        return self.node("AccumulateGrad", origin="leaf", leaf=leaf)
+        if obj not in self.accumulators:
+            self.accumulators[obj] = self.node("AccumulateGrad", origin="leaf", leaf=leaf)
+        return self.accumulators[obj]
 
     def node(self, name: str, inputs: tuple[int, ...] = (), **fields: Any) -> int:
         """A node whose edges lead to what the given tensor rows came from."""
@@ -239,11 +243,12 @@ class Cell:
         )  # fmt: skip
         return id
 
-    def _step(self, backward: int, node: int, flow: dict, places: tuple[int, ...], *, accumulates, frees) -> None:
+    def _step(
+        self, backward: int, node: int, flow: dict[int, Any], places: tuple[int, ...], *, accumulates: bool, frees: bool
+    ) -> None:
         row = self.tables["nodes"][node]
-        tensors = [t for t in self.tables["tensors"] if t.node == node]
-        value = next((flow[t.id] for t in tensors if t.id in flow), flow.get(row.leaf))
-        sent = tuple(self.gradient(self._sent(parent, flow)) for parent, _ in row.edges)
+        value = self._reaching(node, flow)
+        sent = tuple(self.gradient(self._reaching(parent, flow)) for parent, _ in row.edges)
         received = (self.gradient(value),)
         self.append("steps", Step, at=self.tick(), backward=backward, node=node, received=received, sent=sent)
         if row.leaf is not None and value is not None and accumulates:
@@ -251,28 +256,31 @@ class Cell:
         elif row.leaf is None and frees:
             self.change("nodes", node, freed_by=backward, freed_at=self.clock, freed_place=next(iter(places), None))
 
-    def _sent(self, parent: int | None, flow: dict[int, Any]) -> Any:
-        if parent is None:
+    def _reaching(self, node: int | None, flow: dict[int, Any]) -> Any:
+        """The gradient in `flow` for the tensor of a node."""
+        if node is None:
             return None
-        tensors = [t.id for t in self.tables["tensors"] if t.node == parent]
-        return next((flow[t] for t in tensors if t in flow), flow.get(self.tables["nodes"][parent].leaf))
+        results = (flow[tensor] for tensor in self.by_node[node] if tensor in flow)
+        return next(results, flow.get(self.tables["nodes"][node].leaf))
 
     def grad(
         self, tensor: int, kind: str, code: Any, *, added: Any = None, after: Any = None, backward: int | None = None
     ) -> int:
         """A change of `.grad`; what was there before is what the last change left."""
         obj = self.tables["tensors"][tensor].object
-        last = next((c for c in reversed(self.tables["changes"]) if c.object == obj), None)
+        last = self.last_change.get(obj)
         before = last.after.value if last is not None and last.after is not None else None
         if added is not None:
             after = added if before is None else add(before, added)
         places = code if isinstance(code, tuple) else self.at(code)
         values = dict(before=self.gradient(before), added=self.gradient(added), after=self.gradient(after))
         earlier = last.places if last is not None else ()
-        return self.append(
+        id = self.append(
             "changes", GradChange, at=self.tick(), object=obj, tensor=tensor, kind=kind, backward=backward,
             places=places, before_places=earlier, **values,
         )  # fmt: skip
+        self.last_change[obj] = self.tables["changes"][id]
+        return id
 
     def access(self, code: str, tensor: int, attribute: str = "grad", **fields: Any) -> int:
         row = {"result": None, "node": None, "name": None, **fields}

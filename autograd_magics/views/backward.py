@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cached_property
 
 from ..graph import Graph
@@ -11,7 +11,7 @@ from ..trace import Node, Step
 from . import format
 from .boxes import Box, Plan
 from .forward import CROWDED, SHARED
-from .grouping import ends, groups
+from .grouping import groups, pieces
 from .phrases import Phrases
 
 
@@ -38,32 +38,23 @@ class BackwardPlans:
     def _targets(self, node: Node) -> list[int]:
         return [target for target, _ in node.edges if target is not None]
 
-    def plans(self) -> list[Plan]:
-        """One plan for each part that hangs together."""
+    def plans(self) -> tuple[list[Plan], int]:
+        """One plan for each part that hangs together, and how many nodes are left out."""
         index = {node.id: i for i, node in enumerate(self.inner)}
         links = [(i, index[t]) for i, node in enumerate(self.inner) for t in self._targets(node) if t in index]
         places = [p.id if (p := self.graph.node_place(node)) is not None else None for node in self.inner]
-        parts = groups(links, self.users.values(), places)
-        return [plan for part in parts for plan in self._pieces(part)]
-
-    def _pieces(self, part: list[int]) -> Iterator[Plan]:
-        """The plan of a part; of one that is far too large only its ends."""
-        nodes = [self.inner[i] for i in part]
-        first, last = ends([1 + len(self._leaves(node)) for node in nodes], self.limit)
-        if first + last == len(nodes):
-            yield self._plan(nodes)
-            return
-        yield self._plan(nodes[:first])
-        yield Plan(weight=len(nodes) - first - last)
-        yield self._plan(nodes[-last:])
+        parts = [[self.inner[i] for i in part] for part in groups(links, self.users.values(), places)]
+        drawn = pieces(parts, lambda node: 1 + len(self._leaves(node)), self.limit)
+        return [self._plan(nodes) for nodes in drawn], len(self.inner) - sum(map(len, drawn))
 
     def _leaves(self, node: Node) -> list[int]:
         return [target for target in self._targets(node) if self.trace.nodes[target].leaf is not None]
 
-    def _plan(self, nodes: list[Node]) -> Plan:
-        plan = Plan(weight=len(nodes))
+    def _plan(self, nodes: Sequence[Node]) -> Plan:
+        plan = Plan()
         ids = {node.id for node in nodes}
-        ran = {step.backward for node in nodes for step in self.graph.steps_of(node.id)}
+        steps = (step for node in nodes for step in self.graph.steps_of(node.id))
+        ran = {step.backward for step in steps if self.trace.backwards[step.backward].error is None}
         boxes = {node.id: plan.add(self._node_box(node)) for node in reversed(nodes)}
         uses: dict[int, int] = defaultdict(int)
         for node in nodes:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,8 +123,6 @@ class Plan:
 
     boxes: list[Box] = field(default_factory=list)
     links: list[tuple[int, int, str]] = field(default_factory=list)
-    weight: int = 0
-    """Calls or nodes in it."""
 
     def add(self, box: Box) -> int:
         """Take a box in; returns its index."""
@@ -137,31 +135,6 @@ def mark(box: Box, severities: Sequence[str]) -> None:
     if severities:
         box.badge = str(len(severities))
         box.severity = max(severities, key=SEVERITIES.index)
-
-
-def choose(plans: list[Plan], limit: int) -> tuple[list[Plan], int]:
-    """The plans that fit into `limit` boxes, first and last ones first, and the weight of the rest.
-
-    At least the first and the last plan stay, however large they are.
-    """
-    drawn = [plan for plan in plans if plan.boxes]
-    kept: set[int] = set()
-    room = limit
-    for index in _from_both_ends(len(drawn)):
-        room -= len(drawn[index].boxes)
-        if room < 0 and len(kept) >= 2:
-            break
-        kept.add(index)
-    chosen = [drawn[i] for i in sorted(kept)]
-    return chosen, sum(plan.weight for plan in plans) - sum(plan.weight for plan in chosen)
-
-
-def _from_both_ends(count: int) -> Iterator[int]:
-    """0, last, 1, last but one, ... each once."""
-    for i in range((count + 1) // 2):
-        yield i
-        if count - 1 - i != i:
-            yield count - 1 - i
 
 
 def place(plans: Sequence[Plan], left_out: int = 0) -> Picture:

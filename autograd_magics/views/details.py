@@ -94,6 +94,8 @@ class Details:
         elif call is not None:
             rows.append(self._row("made_by", self.phrases.operation(call), link=f"c{call.id}"))
         rows += self._version(row) + self._uses(row) + self._keepers(row)
+        if row.place is not None:
+            rows += self._line([row.place])
         names = self.graph.names(row.id)
         title = format.clean(names[0]) if names else self.phrases.label(row.id)
         return {"title": title, "subtitle": self._subtitle(call), "rows": rows}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from ..graph import Graph
 from ..trace import Backward, Call, Tensor
 from . import format
 from .boxes import IN_CIRCLE, Box, Plan
-from .grouping import ends, groups
+from .grouping import groups, pieces
 from .phrases import Phrases
 from .symbols import plain, symbol
 
@@ -95,30 +95,20 @@ class ForwardPlans:
         return boxes > CROWDED
 
     # -- plans ---------------------------------------------------------------------------------
-    def plans(self) -> list[Plan]:
-        """One plan for each part that hangs together."""
+    def plans(self) -> tuple[list[Plan], int]:
+        """One plan for each part that hangs together, and how many operations are left out."""
         links = [(self.makers[t], user) for t, users in self.users.items() if t in self.makers for user in users]
         shared = [users for t, users in self.users.items() if t not in self.makers]
-        parts = groups(links, shared, [op.place for op in self.ops])
-        return [plan for part in parts for plan in self._pieces(part)]
-
-    def _pieces(self, part: list[int]) -> Iterator[Plan]:
-        """The plan of a part; of one that is far too large only its beginning and its end."""
-        ops = [self.ops[i] for i in part]
-        first, last = ends([self._boxes(op) for op in ops], self.limit)
-        if first + last == len(ops):
-            yield self._plan(ops)
-            return
-        yield self._plan(ops[:first])
-        yield Plan(weight=len(ops) - first - last)
-        yield self._plan(ops[-last:])
+        parts = [[self.ops[i] for i in part] for part in groups(links, shared, [op.place for op in self.ops])]
+        drawn = pieces(parts, self._boxes, self.limit)
+        return [self._plan(ops) for ops in drawn], len(self.ops) - sum(map(len, drawn))
 
     def _boxes(self, op: Op) -> int:
         """Boxes that an operation needs at most: itself, its results, its leaves."""
         return 1 + len(self._shown(op)) + sum(t not in self.makers for t in op.inputs)
 
-    def _plan(self, ops: list[Op]) -> Plan:
-        plan = Plan(weight=len(ops))
+    def _plan(self, ops: Sequence[Op]) -> Plan:
+        plan = Plan()
         flows = _Flows(self, ops)
         made: dict[int, int] = {}
         sources: dict[int, int] = {}
@@ -253,13 +243,15 @@ class ForwardPlans:
         parts = [names, self.phrases.role(row), format.tensor_text(row.dtype, row.shape)]
         if row.device != "cpu":
             parts.append(format.clean(row.device))
+        if row.place is not None:
+            parts.append(self.phrases.text("view.made_at", line=self.phrases.line(self.trace.places[row.place])))
         return " · ".join(format.clip(part, 200) for part in parts)
 
 
 class _Flows:
     """What holds for one part of the picture: uses of its tensors, and the backwards that ran from it."""
 
-    def __init__(self, plans: ForwardPlans, ops: list[Op]) -> None:
+    def __init__(self, plans: ForwardPlans, ops: Sequence[Op]) -> None:
         self.uses: dict[int, int] = defaultdict(int)
         for op in ops:
             for tensor in dict.fromkeys(op.inputs):

@@ -2,13 +2,16 @@
 
 * `groups(...)`: parts that pass results to each other belong together.  Parts that only share a leaf do too, unless the
 same line of source appears in two of them: then they are iterations of a loop, and each stands alone.
-* `ends(...)`: how much of the beginning and the end of something too large is kept.
+* `pieces(...)`: which parts, and how much of one that is too large, are drawn at all.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class _Union:
@@ -65,12 +68,37 @@ def _repeats(sets: list[list[int]], places: Sequence[int | None]) -> bool:
     return False
 
 
-def ends(costs: Sequence[int], limit: int) -> tuple[int, int]:
-    """How many to keep from the beginning and how many from the end, at least one each, to cost at most `limit`."""
+def pieces(parts: Sequence[Sequence[T]], cost: Callable[[T], int], limit: int) -> list[Sequence[T]]:
+    """What of the parts is drawn for at most `limit`: first and last ones first, the middle is left out.
+
+    At least the first and the last part stay; one that is too large by itself keeps its beginning and its end.
+    """
+    costs = [[cost(one) for one in part] for part in parts]
+    kept: set[int] = set()
+    room = limit
+    for index in _from_both_ends(len(parts)):
+        room -= min(sum(costs[index]), limit)
+        if room < 0 and len(kept) >= 2:
+            break
+        kept.add(index)
+    return [piece for index in sorted(kept) for piece in _ends(parts[index], costs[index], limit)]
+
+
+def _from_both_ends(count: int) -> Iterator[int]:
+    """0, last, 1, last but one, ... each once."""
+    for i in range((count + 1) // 2):
+        yield i
+        if count - 1 - i != i:
+            yield count - 1 - i
+
+
+def _ends(part: Sequence[T], costs: Sequence[int], limit: int) -> list[Sequence[T]]:
+    """The part, or its beginning and its end for half of the limit each, at least one member each."""
     if sum(costs) <= limit or len(costs) < 3:
-        return len(costs), 0
+        return [part]
     first = _within(costs, limit // 2)
-    return first, _within(costs[:first:-1], limit // 2)
+    last = _within(costs[:first:-1], limit // 2)
+    return [part[:first], part[-last:]]
 
 
 def _within(costs: Sequence[int], limit: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..graph import Graph
 from . import format
 from .backward import BackwardPlans
-from .boxes import Picture, Plan, choose, mark, place
+from .boxes import Picture, Plan, mark, place
 from .forward import ForwardPlans
 from .phrases import Phrases
 
@@ -27,7 +27,7 @@ def forward(
 ) -> Picture:
     """The picture of the computation."""
     plans = ForwardPlans(graph, phrases or Phrases(graph, minus=format.MINUS), limit)
-    return _placed(plans.plans(), marks or {}, limit)
+    return _placed(*plans.plans(), marks or {})
 
 
 def backward(
@@ -35,16 +35,15 @@ def backward(
 ) -> Picture:
     """The picture of autograd's nodes."""
     plans = BackwardPlans(graph, phrases or Phrases(graph, minus=format.MINUS), limit)
-    return _placed(plans.plans(), marks or {}, limit)
+    return _placed(*plans.plans(), marks or {})
 
 
-def _placed(plans: list[Plan], marks: Marks, limit: int) -> Picture:
-    chosen, left_out = choose(plans, limit)
-    _name_ghosts(chosen)
-    for plan in chosen:
+def _placed(plans: list[Plan], left_out: int, marks: Marks) -> Picture:
+    _name_ghosts(plans)
+    for plan in plans:
         for box in plan.boxes:
             mark(box, marks.get(box.ghost_of or box.id, ()))
-    return place(chosen, left_out)
+    return place(plans, left_out)
 
 
 def _name_ghosts(plans: list[Plan]) -> None:

@@ -61,7 +61,7 @@ def _ledger(
 
 
 def _change(change: GradChange, phrases: Phrases, items: Items, findings: Sequence[Told]) -> Row:
-    place = phrases.graph.place(change.places)
+    place = phrases.graph.place(change.places or change.before_places)
     by = None if change.backward is None else f"b{change.backward}"
     tensor = items.tensor(change.tensor)
     about = next((f.id for f in findings if by in f.links and tensor in f.links), None) if by else None

@@ -25,13 +25,12 @@ ROWS = 30
 
 def to_text(report: Report) -> str:
     """The whole report: headline, graph, gradients, saved tensors, findings."""
-    phrases = Phrases(report.graph, report.lang)
-    items = Items(report.graph)
+    phrases, items = Phrases(report.graph, report.lang), Items(report.graph)
+    findings = told(report.findings, phrases, items)
     notices = [line for notice in tables.notices(phrases, report.trouble) for line in paragraph(notice, "! ", "  ")]
-    headline = paragraph(tables.headline(phrases, len(report.findings), report.quiet), "", "  ")
+    headline = paragraph(tables.headline(phrases, len(findings), report.quiet), "", "  ")
     if report.quiet:
         return "\n".join([*headline, *notices])
-    findings = told(report.findings, phrases, items)
     parts = [
         [*headline, *notices],
         _section("text.findings", [line for finding in findings for line in _finding(finding, phrases)], phrases),

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from autograd_magics import texts
+from autograd_magics.views import format
+from tests.builders import Cell, added_again, hostile, loop, regression, report
+
+REGRESSION = """\
+In [5]: 4 calls · 5 nodes, saved 32 B in 2 tensors, 1 backward, w.grad is [-28].
+
+GRAPH
+  x  input, no grad       [0 1 2 3]
+  w  leaf, requires grad  [1]        grad [-28]
+  y  input, no grad       [0 2 4 6]
+   4  y_pred = x * w
+        y_pred = mul(x, w)  [0 1 2 3]     grad [0 -2 -4 -6]  MulBackward0
+   5  e = y_pred - y
+        e = sub(y_pred, y)  [0 -1 -2 -3]  grad [0 -2 -4 -6]  SubBackward0
+   6  J = e.pow(2).sum()
+        pow(e, 2)           [0 1 4 9]     grad [1 1 1 1]     PowBackward0
+        J = sum(e.pow(2))   14            grad 1             SumBackward0
+   7  J.backward()
+        backward from J     5 nodes
+
+GRADIENTS
+  w [1] now [-28]
+    line 7  backward added  + [-28]  None -> [-28]
+
+SAVED FOR BACKWARD: 32 B in 2 tensors
+  line 4  MulBackward0.self  x  float32[4]  16 B  freed by line 7
+  line 6  PowBackward0.self  e  float32[4]  16 B  freed by line 7"""
+
+
+def too_wide(text: str) -> list[str]:
+    return [line for line in text.split("\n") if format.columns(line) > 80]
+
+
+def test_regression() -> None:
+    assert report(regression()).to_text() == REGRESSION
+
+
+def test_the_same_trace_gives_the_same_text() -> None:
+    assert report(loop(20)).to_text() == report(loop(20)).to_text()
+
+
+def test_a_finding_comes_first_with_both_ends_and_its_fix() -> None:
+    cell, finding = added_again()
+    text = report(cell, finding).to_text()
+    block = text[text.index("FINDINGS") : text.index("GRAPH")]
+    assert "AG202 warning: `w.grad` was [-28] before the backward at line 8" in block
+    assert "where: line 8, line 7, `w`" in block
+    assert "fix: `w.grad = None`" in block
+    assert "    line 8  backward added  + [-28]  [-28] -> [-56]  AG202" in text.split("\n")
+
+
+def test_pytorchs_own_words_stand_with_the_finding() -> None:
+    cell, finding = added_again()
+    cell.warn("J.backward()", "you should\nknow this")
+    assert "PyTorch says: you should know this" in report(cell, finding).to_text()
+
+
+def test_long_loops_are_shortened_with_a_count() -> None:
+    text = report(loop(1000, zeroing=True)).to_text()
+    assert "      … 997 more iterations" in text.split("\n")
+    assert "z = mul(w, 2) " in text and "z = mul(w, 3) " not in text and "z = mul(w, 1000)" in text
+    assert "… 1970 more changes" in text
+    assert len(text.split("\n")) < 60
+
+
+def test_zeroing_and_clearing_are_in_the_ledger() -> None:
+    cell = loop(1, zeroing=True)
+    cell.grad(0, "cleared", "w.grad.zero_()")
+    ledger = report(cell).to_text().partition("GRADIENTS\n")[2].split("\n")
+    assert [line.split() for line in ledger[:4]] == [
+        "w [1] now None".split(),
+        "line 4 backward added + [1] None -> [1]".split(),
+        "line 5 zeroed [1] -> [0]".split(),
+        "line 5 set to None [0] -> None".split(),
+    ]
+
+
+def test_shared_memory_is_counted_once_and_said() -> None:
+    cell = Cell("y = x * x\nb = a + 1")
+    x = cell.leaf("x", [1.0, 2.0])
+    cell.call("x * x", "mul", (x, x), [1.0, 4.0], name="y", node="MulBackward0", saved={"self": x, "other": x})
+    saved = report(cell).to_text().partition("SAVED FOR BACKWARD: ")[2].split("\n")
+    assert saved[0] == "8 B in 1 tensor"
+    assert saved[2].split() == "line 1 MulBackward0.other x float32[2] 8 B kept".split()
+    assert saved[3] == "        same memory as x"
+
+
+def test_what_is_kept_is_said_where_only_a_part_is_freed() -> None:
+    cell = regression()
+    e = cell.tables["calls"][1].outputs[0]
+    cell.call(None, "exp", (e,), [1.0] * 4, name="again", node="ExpBackward0", saved={"self": e})
+    assert "saved 32 B in 2 tensors, 16 B still kept" in report(cell).to_text()
+
+
+def test_a_line_of_an_earlier_cell_names_it() -> None:
+    cell = Cell("z.backward()")
+    earlier = cell.source("w = torch.ones(1)\nz = w * 2", 3)
+    (place,) = cell.at("w * 2", earlier)
+    w = cell.leaf("w", [1.0])
+    node = cell.node("MulBackward0", (w,), place=place)
+    z = cell.tensor([2.0], "z", requires_grad=True, leaf=False, node=node)
+    cell.keep(node, "self", w)
+    cell.backward("z.backward()", z, {z: [1.0], w: [2.0]})
+    assert "  line 2 of In [3]  MulBackward0.self  w" in report(cell).to_text()
+
+
+def test_calls_that_failed_or_were_cut_say_so() -> None:
+    cell = Cell("y = x * 2\nw += 1")
+    x, w = cell.leaf("x", 1.0), cell.leaf("w", 1.0)
+    cell.call("x * 2", "mul", (x,), 2.0, name="y", cut="no_grad", constants=(("1", 2),))
+    cell.call("w += 1", "add_", (w,), error=("RuntimeError", "a leaf"), constants=(("1", 1),))
+    text = report(cell).to_text()
+    lines = [" ".join(line.split()) for line in text.split("\n")]
+    assert "y = mul(x, 2) 2 made under no_grad: no gradient passes" in lines
+    assert "add_(w, 1) raised RuntimeError" in lines
+
+
+def test_without_gradients_it_is_one_line() -> None:
+    cell = Cell("a = torch.ones(3)")
+    x = cell.tensor([1.0] * 3, "a")
+    cell.call("torch.ones(3)", "reshape", (x,), [[1.0] * 3])
+    assert report(cell).to_text() == "In [5]: no gradient here (1 torch call, none that autograd records)"
+
+
+def test_missing_parts_are_announced() -> None:
+    trace = regression().trace(dropped=7, problem="ZeroDivisionError: by zero")
+    lines = report(trace).to_text().split("\n")
+    assert "! 7 calls beyond the limit were run but not recorded" in lines
+    assert any(line.startswith("! part of this report is missing") for line in lines)
+
+
+@pytest.mark.parametrize("lang", texts.languages())
+def test_every_line_fits_on_a_terminal_in_every_language(lang: str) -> None:
+    cell, finding = added_again()
+    evil, its = hostile()
+    cells = [(regression(), ()), (cell, (finding,)), (loop(60, zeroing=True), ()), (evil, (its,))]
+    for one, findings in cells:
+        assert too_wide(report(one, *findings, lang=lang).to_text()) == []
+
+
+def test_wide_characters_are_counted_as_two() -> None:
+    cell = Cell("重み付け = 重み * 2  # " + "重" * 60)
+    w = cell.leaf("重み" * 8, [1.0])
+    cell.call("重み * 2", "mul", (w,), [2.0], name="重み付け" * 10, node="MulBackward0")
+    assert too_wide(report(cell).to_text()) == []
+
+
+def test_hostile_text_cannot_command_the_terminal() -> None:
+    cell, finding = hostile()
+    text = report(cell, finding).to_text()
+    assert {c for c in text if unicodedata.category(c) in ("Cc", "Cs")} == {"\n"}
+    assert "\u202e" not in text
