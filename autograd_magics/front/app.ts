@@ -1,4 +1,4 @@
-/** The HTML output: finds every payload of the page that is not drawn yet, and draws it in the place of its static part. */
+/** The HTML output: draws every payload of the page that is not drawn yet, in the place of its static part. */
 import { h } from "./dom";
 import { followLink } from "./link";
 import { mount } from "./mount";

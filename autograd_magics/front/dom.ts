@@ -1,4 +1,4 @@
-/** Elements from plain values.  Text only ever becomes text nodes, so nothing from a user's program can become markup. */
+/** Elements from plain values.  Text only becomes text nodes: nothing from a user's program can become markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -21,7 +21,8 @@ export function neighbour(index: Index, from: string, key: Arrow): Box | undefin
 }
 
 function along(index: Index, here: Box, side: 1 | -1): Box | undefined {
-  const ends = (index.wires.get(here.id) ?? []).map((wire) => index.boxes.get(wire.from === here.id ? wire.to : wire.from));
+  const wires = index.wires.get(here.id) ?? [];
+  const ends = wires.map((wire) => index.boxes.get(wire.from === here.id ? wire.to : wire.from));
   const there = ends.filter((box): box is Box => box !== undefined && (box.x - here.x) * side > 0);
   return nearest(there, (box) => Math.abs(box.y - here.y) * 4 + Math.abs(box.x - here.x));
 }

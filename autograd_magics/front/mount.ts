@@ -18,10 +18,9 @@ export interface Mounted {
   remove(): void;
 }
 
-/** Widths of the view in px: from which graph and panel stand side by side, with room in the panel, with words on buttons. */
+/** Widths of the view in px from which graph and panel stand side by side, and from which each thing has room. */
 const SIDE_BY_SIDE = 620;
-const ROOMY = 960;
-const WORDS = 420;
+const ROOM = { words: 420, legend: 760, tables: 960 };
 
 /** Draws in a shadow root under `host`.  Throws when the payload is not one that can be drawn. */
 export function mount(host: HTMLElement, payload: unknown, css: string): Mounted {
@@ -36,15 +35,18 @@ export function mount(host: HTMLElement, payload: unknown, css: string): Mounted
     effect: (work) => stop.signal.addEventListener("abort", effect(work)),
     stop: stop.signal,
   };
-  const place = h("div", { class: "agm-view", "data-lm-suppress-shortcuts": "true", lang: payload.lang.replace("_", "-") });
+  const lang = payload.lang.replace("_", "-");
+  const place = h("div", { class: "agm-view", "data-lm-suppress-shortcuts": "true", lang });
   let theme = payload.theme;
   const widget = draw(context);
   place.attachShadow({ mode: "open" }).append(h("style", null, css), widget);
   host.append(place);
   const refresh = followTheme(place, () => theme, stop.signal);
   adapt(widget, stop.signal);
-  // Keys pressed in here are ours: the notebook would run or delete cells at them.
-  for (const name of ["keydown", "keypress", "keyup"]) place.addEventListener(name, (event) => event.stopPropagation());
+  // What is pressed in here is ours: a notebook would run or delete cells at a key, and take the focus at a click.
+  for (const name of ["keydown", "keypress", "keyup", "mousedown"]) {
+    place.addEventListener(name, (event) => event.stopPropagation());
+  }
   return {
     state,
     setTheme: (wanted) => {
@@ -124,12 +126,13 @@ function adapt(widget: HTMLElement, stop: AbortSignal): void {
   const update = (): void => {
     const width = widget.clientWidth;
     if (width === 0) return;
-    const narrow = width < SIDE_BY_SIDE;
+    const [narrow, folding] = [width < SIDE_BY_SIDE, width < ROOM.legend];
     const legend = widget.querySelector<HTMLDetailsElement>("details.legend");
-    if (legend && narrow !== widget.classList.contains("narrow")) legend.open = !narrow;
+    if (legend && folding !== widget.classList.contains("folding")) legend.open = !folding;
     widget.classList.toggle("narrow", narrow);
-    widget.classList.toggle("compact", narrow ? width < WORDS : width < ROOMY);
-    widget.classList.toggle("tiny", width < WORDS);
+    widget.classList.toggle("folding", folding);
+    widget.classList.toggle("compact", width < (narrow ? ROOM.words : ROOM.tables));
+    widget.classList.toggle("tiny", width < ROOM.words);
   };
   update();
   if (typeof ResizeObserver !== "function") return;

@@ -2,9 +2,11 @@
 
 export type Translate = (key: string, data?: Record<string, string | number>) => string;
 
-/** A key that is not in the table is shown itself: an older page may meet a newer view, and must still say something. */
+/** A key that is not in the table is shown itself: an old payload may meet a newer view, which must still draw. */
 export function translator(table: Record<string, string>): Translate {
-  return (key, data = {}) => (table[key] ?? key).replace(/\{(\w+)\}/g, (hole, name: string) => String(data[name] ?? hole));
+  return (key, data = {}) => {
+    return (table[key] ?? key).replace(/\{(\w+)\}/g, (hole, name: string) => String(data[name] ?? hole));
+  };
 }
 
 /** A sentence with a number of things: `key.one` or `key.other`. */

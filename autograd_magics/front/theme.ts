@@ -63,7 +63,8 @@ function parentOf(element: HTMLElement): HTMLElement | null {
 
 function hasColours(): boolean {
   const style = getComputedStyle(document.body);
-  return ["--jp-layout-color0", "--vscode-editor-background"].some((name) => style.getPropertyValue(name).trim() !== "");
+  const names = ["--jp-layout-color0", "--vscode-editor-background"];
+  return names.some((name) => style.getPropertyValue(name).trim() !== "");
 }
 
 function preference(): MediaQueryList | null {

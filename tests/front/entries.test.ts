@@ -54,7 +54,9 @@ async function runApp(): Promise<void> {
   await import("../../autograd_magics/front/app");
 }
 
-const ready = (root: HTMLElement, state: string): Promise<void> => vi.waitFor(() => expect(root.dataset.ready).toBe(state));
+function ready(root: HTMLElement, state: string): Promise<void> {
+  return vi.waitFor(() => expect(root.dataset.ready).toBe(state));
+}
 
 function boxes(root: Element): NodeListOf<Element> {
   return (root.querySelector(".agm-view")?.shadowRoot ?? root).querySelectorAll("[data-box]");
@@ -141,9 +143,11 @@ describe("the live link", () => {
 });
 
 describe("the widget", () => {
-  async function shown(traits: Record<string, unknown>): Promise<{ model: FakeModel; el: HTMLElement; close: () => void }> {
+  type Shown = { model: FakeModel; el: HTMLElement; close: () => void };
+  async function shown(traits: Record<string, unknown>): Promise<Shown> {
     const { default: widget } = await import("../../autograd_magics/front/widget");
-    const model = new FakeModel({ payload: payloadOf("linreg"), selection: "", theme: "auto", tab: "details", ...traits });
+    const usual = { payload: payloadOf("linreg"), selection: "", theme: "auto", tab: "details" };
+    const model = new FakeModel({ ...usual, ...traits });
     const el = document.createElement("div");
     document.body.append(el);
     return { model, el, close: widget.render({ model, el }) };

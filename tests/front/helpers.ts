@@ -43,11 +43,14 @@ export function contextOf(payload: Payload): Context {
 export function boxAt(id: string, x: number, y: number, more: Partial<Box> = {}): Box {
   const size = { w: 40, h: 40, cw: 36, ch: 36 };
   const texts = { label: id, sub: "", name: "", above: "", below: "", below_dim: false, title: `title of ${id}` };
-  return { id, shape: "circle", style: "call", x, y, ...size, ...texts, ghost_of: null, badge: "", severity: "", ...more };
+  const rest = { ghost_of: null, badge: "", severity: "" } as const;
+  return { id, shape: "circle", style: "call", x, y, ...size, ...texts, ...rest, ...more };
 }
 
 export function wireOf(from: Box, to: Box): Wire {
-  return { id: `${from.id}-${to.id}`, from: from.id, to: to.id, d: `M${from.x} ${from.y}C${from.x} ${from.y} ${to.x} ${to.y} ${to.x} ${to.y}`, arrow: true, kind: "data" };
+  const [start, end] = [`${from.x} ${from.y}`, `${to.x} ${to.y}`];
+  const d = `M${start}C${start} ${end} ${end}`;
+  return { id: `${from.id}-${to.id}`, from: from.id, to: to.id, d, arrow: true, kind: "data" };
 }
 
 export function pictureOf(boxes: Box[], pairs: [string, string][] = []): Picture {

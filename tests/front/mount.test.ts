@@ -84,7 +84,8 @@ describe("selection", () => {
       const { view, root } = show(name);
       const { details, findings, saved, source } = payloadOf(name);
       const lines = source.flatMap(({ lines }) => lines.map(({ id }) => id));
-      for (const item of [...Object.keys(details), ...findings.map((f) => f.id), ...saved.rows.map((r) => r.id), ...lines]) {
+      const rows = [...findings, ...saved.rows].map((row) => row.id);
+      for (const item of [...Object.keys(details), ...rows, ...lines]) {
         view.state.selection.value = item;
         expect(get(root, ".details").textContent?.length).toBeGreaterThan(3);
       }
@@ -114,6 +115,16 @@ describe("keys", () => {
     expect(leaked).not.toHaveBeenCalled();
     expect(host.getAttribute("data-lm-suppress-shortcuts")).toBe("true");
     expect(press(get(root, "[data-box=c2]"), "f", { ctrlKey: true }).defaultPrevented).toBe(false);
+  });
+
+  test("the focus stays on a box that is clicked, and in the graph when its picture changes", () => {
+    const { root } = show("linreg");
+    const box = get(root, "[data-box=c2]");
+    box.focus();
+    click(box);
+    expect(root.activeElement).toBe(box);
+    press(box, "b");
+    expect(root.activeElement?.getAttribute("data-box")).toBe("n3");
   });
 
   test("change mode, tab and zoom", () => {
@@ -209,6 +220,7 @@ describe("popups", () => {
     expect(picture.querySelector("parsererror")).toBeNull();
     expect(picture.querySelectorAll("text").length).toBeGreaterThan(15);
     expect(svg).not.toMatch(/class=|data-|tabindex/);
+    expect(picture.querySelector(".halo, [fill=transparent]")).toBeNull();
     expect(JSON.parse(json ?? "")).toMatchObject({ format: 1, cell: "In [5]" });
     expect(root.querySelector(".aside")).toBeNull();
   });
@@ -229,6 +241,18 @@ describe("in the page", () => {
     expect(two.view.state.selection.value).toBe("");
     const ids = [one, two].map(({ root }) => get(root, "[role=tab]").id);
     expect(ids[0]).not.toBe(ids[1]);
+  });
+
+  test.each([
+    [360, "widget narrow folding compact tiny", false],
+    [700, "widget folding compact", false],
+    [900, "widget compact", true],
+    [1200, "widget", true],
+  ])("looks right for a width of %i px", (width, classes, open) => {
+    vi.spyOn(Element.prototype, "clientWidth", "get").mockReturnValue(width);
+    const { root } = show("linreg");
+    expect(get(root, ".widget").className).toBe(classes);
+    expect((get(root, "details.legend") as HTMLDetailsElement).open).toBe(open);
   });
 
   test("a view that is removed leaves nothing and reacts to nothing", () => {

@@ -80,7 +80,9 @@ function sub(box: Box): SVGTSpanElement {
 function badge(box: Box): SVGElement[] {
   const signs: SVGElement[] = [];
   const [x, y] = box.shape === "wire" ? [box.w / 2 - BADGE, -box.h / 2] : corner(box);
-  if (box.style === "cut" && !box.label.includes("✂")) signs.push(s("text", { class: "scissors", x: -x, y: y + 3 }, "✂"));
+  if (box.style === "cut" && !`${box.label}${box.below}`.includes("✂")) {
+    signs.push(s("text", { class: "scissors", x: -x, y: y + 3 }, "✂"));
+  }
   if (box.severity !== "") {
     const sign = severitySign(box.severity, BADGE);
     sign.setAttribute("x", String(x - BADGE / 2));

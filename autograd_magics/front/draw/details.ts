@@ -18,7 +18,9 @@ export function drawDetails(context: Context): HTMLElement {
 function detailsOf(context: Context, item: Item): Child[] {
   const { payload } = context;
   const detail = payload.details[item];
-  if (detail) return [...heading(detail), rowsOf(detail), ...cards(context, detail.findings), excerpt(context, item)];
+  if (detail) {
+    return [...heading(detail), rowsOf(detail), ...cards(context, detail.findings), excerpt(context, item)];
+  }
   const finding = payload.findings.find((one) => one.id === item);
   if (finding) return [findingCard(context, finding), excerpt(context, item)];
   const saved = payload.saved.rows.find((row) => row.id === item);
@@ -28,7 +30,8 @@ function detailsOf(context: Context, item: Item): Child[] {
 }
 
 function heading({ title, subtitle }: { title: string; subtitle: string }): Child[] {
-  return [h("h4", null, h("span", null, ...rich(title)), " ", subtitle !== "" && h("code", { class: "dim" }, subtitle))];
+  const code = subtitle !== "" && h("code", { class: "dim" }, subtitle);
+  return [h("h4", null, h("span", null, ...rich(title)), " ", code)];
 }
 
 function rowsOf(detail: Detail): HTMLElement {

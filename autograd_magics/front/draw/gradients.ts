@@ -17,15 +17,18 @@ export function drawGradients(context: Context): HTMLElement {
 function drawLedger(context: Context, ledger: Ledger): HTMLElement {
   const { t } = context;
   const name = h("span", { class: "name" }, ledger.name);
-  const now = h("span", { class: "now" }, h("span", { class: "dim" }, t("ui.grad_now")), " ", h("code", null, ledger.now));
-  const head = h("h4", { "data-item": ledger.id }, goTo(ledger.id, name), h("span", { class: "dim" }, ledger.shape), now);
+  const dim = (words: string): HTMLElement => h("span", { class: "dim" }, words);
+  const now = h("span", { class: "now" }, dim(t("ui.grad_now")), " ", h("code", null, ledger.now));
+  const head = h("h4", { "data-item": ledger.id }, goTo(ledger.id, name), dim(ledger.shape), now);
   if (ledger.rows.length === 0) return h("section", null, head, nothing(t("ui.no_changes")));
   const columns = ["ui.line", "ui.what", "ui.before", "ui.added", "ui.after"];
   const body = h("tbody", null);
   appendRows(context, body, ledger.rows, (row) => drawRow(context, row));
   const heads = columns.map((key) => h("th", { scope: "col" }, t(key)));
-  const long = ledger.rows.some(({ before, added, after }) => Math.max(before.length, added.length, after.length) > LONG);
-  return h("section", null, head, h("table", { class: long && "long" }, h("thead", null, h("tr", null, ...heads)), body));
+  const top = h("thead", null, h("tr", null, ...heads));
+  const values = ledger.rows.flatMap(({ before, added, after }) => [before, added, after]);
+  const long = values.some((value) => value.length > LONG);
+  return h("section", null, head, h("table", { class: long && "long" }, top, body));
 }
 
 function drawRow({ payload, t }: Context, row: LedgerRow): HTMLElement {

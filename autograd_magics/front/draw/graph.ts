@@ -4,7 +4,7 @@ import { h, replace, s } from "../dom";
 import { isArrow, neighbour } from "../keyboard";
 import { itemOf, type Box, type Item } from "../payload";
 import { bounds, firstBox, indexPicture, pictureOf, type Index } from "../picture";
-import { signal, type Signal } from "../signals";
+import { signal, untracked, type Signal } from "../signals";
 import * as viewport from "../viewport";
 import type { Size, View } from "../viewport";
 import { decoration } from "./decoration";
@@ -52,10 +52,14 @@ export function drawGraph(context: Context, choose: (item: Item) => void): Graph
     glide(state.view, to);
   };
   context.effect(() => {
-    if (pictureOf(payload, state.mode.value) !== shown.value.index.picture) shown.value = show(context);
+    if (pictureOf(payload, state.mode.value) === untracked(() => shown.value.index.picture)) return;
+    const focused = svg.contains((svg.getRootNode() as Partial<ShadowRoot>).activeElement ?? null);
+    shown.value = show(context);
+    if (focused) untracked(() => shown.value.scene.element(state.cursor.value)?.focus({ preventScroll: true }));
   });
   context.effect(() => {
-    present(context, shown.value, svg, list);
+    present(shown.value, svg, list);
+    untracked(() => beginAt(context, shown.value.index));
     empty.hidden = shown.value.index.boxes.size > 0;
   });
   context.effect(() => arrange(context, shown.value.index, screen.value, canvas));
@@ -98,11 +102,16 @@ function measured(context: Context, canvas: HTMLElement): Signal<Size> {
 }
 
 /** Puts a picture on the canvas, and its boxes as text beside it for those who cannot see it. */
-function present({ state }: Context, shown: Shown, svg: Element, list: Element): void {
-  const { picture, boxes } = shown.index;
-  if (!boxes.has(state.cursor.value)) state.cursor.value = firstBox(picture)?.id ?? "";
-  replace(svg, shown.scene.root);
-  replace(list, ...picture.boxes.map((box) => h("li", null, box.title)));
+function present({ index, scene }: Shown, svg: Element, list: Element): void {
+  replace(svg, scene.root);
+  replace(list, ...index.picture.boxes.map((box) => h("li", null, box.title)));
+}
+
+/** The keyboard begins at what is selected, or where reading begins. */
+function beginAt({ state }: Context, index: Index): void {
+  if (index.boxes.has(state.cursor.value)) return;
+  const box = index.ofItem.get(state.selection.value)?.[0] ?? firstBox(index.picture);
+  state.cursor.value = box?.id ?? "";
 }
 
 /** Height of the canvas and, until the reader moves, the view of it. */

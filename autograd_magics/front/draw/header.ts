@@ -135,6 +135,7 @@ const KEYS: [string, string][] = [
 function helper({ t }: Context): Popup {
   const rows = KEYS.flatMap(([keys, what]) => [h("dt", null, h("kbd", null, keys)), h("dd", null, t(what))]);
   const mouse = h("p", { class: "dim" }, t("ui.help_mouse"));
-  const panel = h("div", { class: "panel help" }, h("h4", null, t("ui.help")), h("dl", { class: "kv" }, ...rows), mouse);
+  const list = h("dl", { class: "kv" }, ...rows);
+  const panel = h("div", { class: "panel help" }, h("h4", null, t("ui.help")), list, mouse);
   return popup({ face: ["?"], name: t("ui.help"), kind: "dialog" }, panel);
 }

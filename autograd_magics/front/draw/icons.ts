@@ -31,7 +31,8 @@ const SIGNS: Record<Severity, string> = {
 
 export function severitySign(severity: Severity, size = 14): SVGElement {
   const box = { class: `sign ${severity}`, viewBox: "0 0 16 16", width: size, height: size, "aria-hidden": "true" };
-  return s("svg", box, s("path", { class: "plate", d: SHAPES[severity] }), s("path", { class: "mark", d: SIGNS[severity] }));
+  const plate = s("path", { class: "plate", d: SHAPES[severity] });
+  return s("svg", box, plate, s("path", { class: "mark", d: SIGNS[severity] }));
 }
 
 const ORDER: Severity[] = ["error", "warning", "note"];

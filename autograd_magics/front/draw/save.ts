@@ -19,7 +19,8 @@ export function savePicture(context: Context, root: ShadowRoot): void {
   const ground = s("rect", { class: "ground", x: -PADDING, y: -PADDING, width, height });
   const scene = s("g", { class: "scene" }, ...picture.wires.map(drawWire), ...picture.boxes.map(drawBox));
   const view = { viewBox: `${-PADDING} ${-PADDING} ${width} ${height}`, width, height };
-  const svg = s("svg", { ...view, class: state.mode.value === "forward" ? "picture no-grad" : "picture" }, ground, scene);
+  const look = state.mode.value === "forward" ? "picture no-grad" : "picture";
+  const svg = s("svg", { ...view, class: look }, ground, scene);
   const place = h("div", { class: "aside" }, svg);
   root.append(place);
   bake(svg);
@@ -33,25 +34,31 @@ export function saveData(payload: Payload): void {
 
 /** Writes what the style sheet says into each element, and takes away what only our page understands. */
 function bake(svg: SVGSVGElement): void {
-  for (const element of [...svg.querySelectorAll<SVGElement>("*")]) {
-    const style = getComputedStyle(element);
-    if (style.display === "none" || element.matches(".halo")) {
-      element.remove();
-      continue;
-    }
-    const looks = element.tagName === "g" ? ["opacity"] : LOOKS;
-    if (element.tagName !== "title") for (const name of looks) setLook(element, name, style.getPropertyValue(name));
+  const elements = [...svg.querySelectorAll<SVGElement>("*")];
+  // Looks hang on the classes of the elements around: all are read before the first class goes.
+  const looks = elements.map(looksOf);
+  elements.forEach((element, i) => {
+    for (const [name, value] of looks[i] ?? []) element.setAttribute(name, value);
+    if (looks[i] === null) element.remove();
     OURS.forEach((name) => element.removeAttribute(name));
-  }
+  });
   svg.removeAttribute("class");
 }
 
 /** Not written: it is so without saying. */
-const PLAIN = ["opacity:1", "stroke:none", "stroke-dasharray:none", "font-weight:400", "font-style:normal", "text-anchor:start"];
+const PLAIN = ["opacity:1", "stroke:none", "stroke-dasharray:none", "font-weight:400", "font-style:normal"];
 
-function setLook(element: SVGElement, name: string, value: string): void {
-  const used = element.matches("text, tspan") || !FONT.includes(name);
-  if (used && value !== "" && !PLAIN.includes(`${name}:${value}`)) element.setAttribute(name, value);
+/** What an element looks like, as attributes; null where it cannot be seen. */
+function looksOf(element: SVGElement): [string, string][] | null {
+  const style = getComputedStyle(element);
+  if (element.tagName === "title") return [];
+  if (style.display === "none" || element.matches(".halo")) return null;
+  const text = element.matches("text, tspan");
+  // Within a bold text, not to be bold has to be said.
+  const plain = element.tagName === "tspan" ? [] : PLAIN;
+  const names = element.tagName === "g" ? ["opacity"] : LOOKS.filter((name) => text || !FONT.includes(name));
+  const looks = names.map((name): [string, string] => [name, style.getPropertyValue(name)]);
+  return looks.filter(([name, value]) => value !== "" && !plain.includes(`${name}:${value}`));
 }
 
 function fileName({ cell, run }: Payload, kind: string): string {

@@ -25,12 +25,13 @@ export function drawSaved(context: Context): HTMLElement {
 function drawRow({ t }: Context, row: SavedRow): HTMLElement {
   const what = [`${row.dtype}${row.shape}`, row.device].filter(Boolean).join(" · ");
   const state = h("span", { class: row.freed ? "state freed" : "state kept" }, ...rich(row.state));
+  const owner = goTo(row.owner_id, row.owner || t("ui.unnamed"));
   return h(
     "div",
     { class: "row", "data-item": row.id },
     h("span", { class: "keeper" }, goTo(row.node, row.node_name), h("span", { class: "dim" }, `.${row.slot}`)),
     h("b", { class: "m bytes" }, row.bytes),
-    h("span", { class: "owner" }, goTo(row.owner_id, row.owner || t("ui.unnamed")), " ", h("span", { class: "dim m" }, what)),
+    h("span", { class: "owner" }, owner, " ", h("span", { class: "dim m" }, what)),
     h("span", { class: "dim where" }, goTo(row.link, row.line)),
     h("span", { class: "dim life" }, state, row.shared !== "" && h("span", { class: "shared" }, ...rich(row.shared))),
   );

@@ -39,7 +39,8 @@ export class Scene {
 
   /** Moves to this view and draws what is in it; the box `kept` stays, wherever it is, because it has the focus. */
   show(view: View, screen: Size, kept: string): void {
-    this.root.setAttribute("transform", `translate(${view.x.toFixed(2)} ${view.y.toFixed(2)}) scale(${view.k.toFixed(4)})`);
+    const [x, y, k] = [view.x.toFixed(2), view.y.toFixed(2), view.k.toFixed(4)];
+    this.root.setAttribute("transform", `translate(${x} ${y}) scale(${k})`);
     this.root.classList.toggle("far", view.k < FAR);
     const { left, top, right, bottom } = visible(view, screen);
     const sight = { left: left - MARGIN, top: top - MARGIN, right: right + MARGIN, bottom: bottom + MARGIN };

@@ -57,8 +57,8 @@ function tabButton({ t, state, payload }: Context, tab: Tab, prefix: string): HT
 }
 
 function tabPanel(tab: Tab, prefix: string): HTMLElement {
-  const look = { class: "tabpanel", role: "tabpanel", id: `${prefix}-${tab}`, "aria-labelledby": `${prefix}-tab-${tab}` };
-  return h("div", { ...look, tabindex: 0 });
+  const look = { class: "tabpanel", role: "tabpanel", id: `${prefix}-${tab}`, tabindex: 0 };
+  return h("div", { ...look, "aria-labelledby": `${prefix}-tab-${tab}` });
 }
 
 function open(context: Context, tab: Tab, wanted: boolean, button?: HTMLElement, panel?: HTMLElement): void {

@@ -92,7 +92,8 @@ function span(characters: string[], start: number, end: number, marks: Mark[]): 
 function markOf(item: Item, inner: (Node | string)[]): HTMLElement {
   const button = { "data-stop": true, role: "button" };
   const own = inner.map((piece) => typeof piece).lastIndexOf("string");
-  if (own === inner.length - 1 && own === 0) return h("span", { class: "mark", "data-item": item, ...button }, ...inner);
+  const look = { class: "mark", "data-item": item };
+  if (inner.length === 1 && own === 0) return h("span", { ...look, ...button }, ...inner);
   const pieces = inner.map((piece, i) => (i === own ? h("span", { ...button, "data-go": item }, piece) : piece));
-  return h("span", { class: "mark", "data-item": item }, ...pieces);
+  return h("span", look, ...pieces);
 }
