@@ -21,7 +21,8 @@ STEP = "%%autograd\nw = torch.tensor([3.0], requires_grad=True)\n(w * 2).sum().b
 
 
 def notebook(*cells: str) -> Any:
-    return new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    language = {"name": "python", "file_extension": ".py", "nbconvert_exporter": "python"}
+    return new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata={"language_info": language})
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ CASES = {
                           after="def later(a: notdefined): pass",
                           probe=("get_ipython().compile.reset_compiler_flags()",)),
     "only a comment": Case("# nothing else"),
-    "blank lines first": Case("\n\n\nx = 9\n1 / 0", status="error", said="line 6"),
+    "blank lines first": Case("\n\n\nx = 9\n1 / 0", status="error", said="----> 6 1 / 0"),
     "indented throughout": Case("    x = 1\n    if x:\n        x += 1\n    x", bare=True, probe=("x",), said="2"),
     "strings of several lines": Case("s = '''\n%%autograd\n  two\n'''\ns", probe=("s",), said="two"),
     "cells run by the cell": Case("print(1)\nr = get_ipython().run_cell('print(2)\\n3')\n4", said="3"),
@@ -106,7 +106,9 @@ def scrubbed(text: str) -> str:
 def seen(ran: Ran) -> list[tuple[str, str]]:
     """What the cell gave out.  Frames inside torch are left out: torch's own dispatch to a mode is among them."""
     blocks = [(kind, scrubbed(text).split("\n\n")) for kind, text in ran.own]
-    return [(kind, "\n\n".join(b for b in parts if not re.match(r"\s*File \S*/torch/", b))) for kind, parts in blocks]
+    return [
+        (kind, "\n\n".join(b for b in parts if not re.match(r"\s*(File )?\S*/torch/", b))) for kind, parts in blocks
+    ]
 
 
 def run(kernel: Kernel, first: str, case: Case) -> tuple[Ran, Ran | None, dict[str, str]]:
@@ -237,7 +239,9 @@ def test_from_code(kernel: Kernel) -> None:
     ran = kernel.run("get_ipython().run_cell_magic('autograd', 'kept', 'q = torch.ones(2) * 3\\nq.sum().item()')")
     assert ran.kinds == ["report", "execute_result"]
     assert kernel.value("kept.trace.source is not None") == "True"
-    assert kernel.run("get_ipython().run_cell_magic('autograd', '', '3;')").kinds == ["report"]
+    silenced = kernel.value("hasattr(__import__('IPython').core.magic, 'output_can_be_silenced')")  # since IPython 8.12
+    kinds = ["report"] if silenced == "True" else ["report", "execute_result"]
+    assert kernel.run("get_ipython().run_cell_magic('autograd', '', '3;')").kinds == kinds
 
 
 @pytest.mark.parametrize(

@@ -19,22 +19,29 @@ class Terminal:
         env = {**environment(folder), "TERM": "dumb"}
         options = ["--simple-prompt", "--no-banner", "--no-confirm-exit", "--colors=NoColor"]
         self.process = pexpect.spawn(
-            sys.executable, ["-m", "IPython", *options], env=env, cwd=str(folder), encoding="utf-8", timeout=60,
+            sys.executable, ["-m", "IPython", *options], env=env, cwd=str(folder), encoding="utf-8", timeout=30,
             dimensions=(40, 100),
         )  # fmt: skip
+        self.number = 1
         self.process.expect(r"In \[1\]: ")
 
     def run(self, *lines: str) -> str:
-        """Type a cell, and an empty line after one that goes on; gives what was printed up to the next prompt."""
-        for line in lines[:-1]:
-            self.process.sendline(line)
-            self.process.expect(r"\.\.\.: ")
-        self.process.sendline(lines[-1])
-        if len(lines) > 1:
-            self.process.expect(r"\.\.\.: ")
-            self.process.sendline("")
-        self.process.expect(r"\r\nIn \[\d+\]: ")
+        """Type a cell; gives what was printed up to the next prompt."""
+        self.type(*lines)
+        return self.rest()
+
+    def rest(self) -> str:
+        """What is printed up to the next prompt; a report begins with the number of its cell, like a prompt."""
+        self.number += 1
+        self.process.expect(rf"\r\nIn \[{self.number}\]: ")
         return ANSI.sub("", self.process.before or "").replace("\r\n", "\n")
+
+    def type(self, *lines: str) -> None:
+        """Type a cell; one of several lines ends with two empty ones, as all of IPython's cell magics do here."""
+        for line in lines if len(lines) == 1 else (*lines, "", ""):
+            if line is not lines[0]:
+                self.process.expect(r"\.\.\.: ")
+            self.process.sendline(line)
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +87,10 @@ def test_display_of_a_report_is_its_text(terminal: Terminal) -> None:
 
 
 def test_an_interrupt_ends_the_cell_and_the_report_comes(terminal: Terminal) -> None:
-    for line in ("%%autograd", "import time; x = torch.ones(1) + 1; print('star' + 'ted')", "time.sleep(60)"):
-        terminal.process.sendline(line)
-        terminal.process.expect(r"\.\.\.: ")
-    terminal.process.sendline("")
+    terminal.type("%%autograd", "import time; x = torch.ones(1) + 1; print('star' + 'ted')", "time.sleep(60)")
     terminal.process.expect("started")
     terminal.process.sendintr()
-    terminal.process.expect(r"\r\nIn \[\d+\]: ")
-    said = terminal.process.before or ""
+    said = terminal.rest()
     assert said.index("KeyboardInterrupt") < said.index("no gradient here")
 
 
