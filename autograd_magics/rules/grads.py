@@ -219,9 +219,10 @@ def _lost(graph: Graph, old: Name, new: Name) -> Finding:
     leaf = graph.tensor_place(old.tensor)
     here = None if new.place is None else graph.trace.places[new.place]
     data = {"name": new.name, "here": at(here), "leaf": at(leaf)}
+    variant = "" if graph.trace.tensors[new.tensor].node is not None else "no_grad"
     return Finding(
-        "AG203", "error" if died else "warning", new.at, data, "" if graph.trace.tensors[new.tensor].node is not None
-        else "no_grad", places=ends(here, leaf), tensors=(new.tensor, old.tensor), calls=(maker.id,) if maker is not None else (),
+        "AG203", "error" if died else "warning", new.at, data, variant, places=ends(here, leaf),
+        tensors=(new.tensor, old.tensor), calls=(maker.id,) if maker is not None else (),
     )  # fmt: skip
 
 

@@ -27,10 +27,15 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Route
 from playwright.sync_api import Page as PlaywrightPage
 
+from autograd_magics.texts import text
+
 App = Literal["lab", "notebook"]
 MODULES: dict[App, str] = {"lab": "jupyterlab", "notebook": "notebook"}
 START_SECONDS = 90
-PAGE_MS = 40_000
+LOAD_MS = 60_000
+"""For an application to open, and for cells to run."""
+ACT_MS = 10_000
+"""For what a click does."""
 LOCAL_HOSTS = {"127.0.0.1", "localhost"}
 # Notebook 7.6 says this while it opens any notebook, ours or not.
 NOT_OURS = {"uncaught: Cannot read properties of undefined (reading 'schema')"}
@@ -59,8 +64,8 @@ class Server:
         """Call the server's REST API; the JSON it answered, or None."""
         request = urllib.request.Request(f"{self.url}api/{path}", method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+            body = answer.read()
+        return json.loads(body) if body else None
 
     def end_kernels(self) -> None:
         """End every session and kernel, as when a machine was off over night."""
@@ -76,6 +81,7 @@ def serve(app: App, folder: pathlib.Path) -> Iterator[Server]:
     root, home, runtime = folder / "notebooks", folder / "home", folder / "runtime"
     for path in (root, home, runtime):
         path.mkdir(parents=True)
+    _ask_for_no_news(home / "config")
     log = folder / "server.log"
     with log.open("w") as output:
         process = subprocess.Popen(_command(app, root), env=_environment(home, runtime), stdout=output, stderr=output)
@@ -84,6 +90,13 @@ def serve(app: App, folder: pathlib.Path) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _ask_for_no_news(config: pathlib.Path) -> None:
+    """Else JupyterLab asks, in a box over the notebook, whether it may fetch some."""
+    file = config / "lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"checkForUpdates": False, "fetchNews": "false"}))
 
 
 def _command(app: App, root: pathlib.Path) -> list[str]:
@@ -129,7 +142,8 @@ class Page:
     errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(PAGE_MS)
+        self.page.set_default_timeout(ACT_MS)
+        self.page.set_default_navigation_timeout(LOAD_MS)
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self._on_error(f"uncaught: {error}"))
         self.page.context.route("**/*", self._route)
@@ -145,9 +159,9 @@ class Page:
         if message.type == "error":
             self._on_error(message.text)
 
-    def _on_error(self, text: str) -> None:
-        if text not in NOT_OURS:
-            self.errors.append(text)
+    def _on_error(self, words: str) -> None:
+        if words not in NOT_OURS:
+            self.errors.append(words)
 
     def open_file(self, path: pathlib.Path) -> None:
         self.page.goto(path.as_uri())
@@ -155,8 +169,9 @@ class Page:
     def open_notebook(self, server: Server, name: str) -> None:
         """Open a notebook and wait until its cells and its kernel are there."""
         self.page.goto(server.address(name))
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
-        self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=LOAD_MS)
+        there = "() => window.jupyterapp?.shell.currentWidget?.sessionContext"
+        self.page.wait_for_function(there, timeout=LOAD_MS)
         self.evaluate(
             """async () => {
                 const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
@@ -172,14 +187,17 @@ class Page:
             ({function})(argument),
             new Promise((_, reject) => setTimeout(() => reject(new Error(`not done after ${{ms}} ms`)), ms)),
         ])"""
-        return self.page.evaluate(bounded, [argument, PAGE_MS])
+        return self.page.evaluate(bounded, [argument, LOAD_MS])
 
     def command(self, name: str, **arguments: Any) -> None:
         """Execute a command of the application and wait for its end."""
         self.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments])
 
     def run_all(self) -> None:
+        """Run every cell; raises AssertionError with what stands there when one fails or complains."""
         self.command("notebook:run-all-cells")
+        complaints = self.page.locator('[data-mime-type="application/vnd.jupyter.stderr"]')
+        assert complaints.count() == 0, "\n".join(complaints.all_inner_texts())
 
     def python(self, expression: str) -> str:
         """`repr` of an expression in the notebook's kernel."""
@@ -235,6 +253,14 @@ class View:
         self.static().wait_for(state="hidden")
         return self
 
+    def reset(self) -> View:
+        """As it was drawn at first, but with the whole picture in sight; returns the view."""
+        self.button("both").click()
+        self.button("fit").click()
+        self.open("details")
+        self.widget().press("Escape")
+        return self
+
     def static(self) -> Locator:
         return self.host.locator(".agm-static")
 
@@ -244,32 +270,34 @@ class View:
     def boxes(self) -> Locator:
         return self.host.locator("svg.picture [data-box]")
 
-    def box(self, text: str) -> Locator:
+    def box(self, label: str) -> Locator:
         """The box that bears this text: a name, an operator's symbol, a node's name."""
-        return self.boxes().filter(has=self.host.page.locator(f'text:text-is("{text}")')).first
+        return self.boxes().filter(has=self.host.page.locator(f'text:text-is("{label}")')).first
 
     def selected(self) -> Locator:
         return self.host.locator("svg.picture [data-box][aria-pressed=true]")
 
-    def tab(self, name: str) -> Locator:
-        return self.host.get_by_role("tab", name=name)
+    def tab(self, key: str) -> Locator:
+        """The tab with the words `ui.<key>`."""
+        return self.host.get_by_role("tab", name=text(f"ui.{key}"))
 
     def panel(self) -> Locator:
         """The one panel that is seen."""
         return self.host.locator("[role=tabpanel]:visible")
 
-    def open(self, name: str) -> Locator:
+    def open(self, key: str) -> Locator:
         """Show a tab; its panel."""
-        self.tab(name).click()
+        self.tab(key).click()
         return self.panel()
 
-    def button(self, name: str) -> Locator:
-        return self.host.get_by_role("button", name=name, exact=True)
+    def button(self, key: str) -> Locator:
+        """The control with the words `ui.<key>`."""
+        return self.host.get_by_role("button", name=text(f"ui.{key}"), exact=True)
 
     def colour(self, selector: str, what: Literal["color", "backgroundColor", "fill"]) -> tuple[float, ...]:
         """Red, green, blue from 0 to 255, as computed for the first element that matches."""
-        text = self.host.locator(selector).first.evaluate("(e, what) => getComputedStyle(e)[what]", what)
-        return tuple(float(number) for number in re.findall(r"[\d.]+", text)[:3])
+        found = self.host.locator(selector).first.evaluate("(e, what) => getComputedStyle(e)[what]", what)
+        return tuple(float(number) for number in re.findall(r"[\d.]+", found)[:3])
 
 
 def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:

@@ -1,0 +1,110 @@
+"""What kind of event each function of torch's API is, and how its arguments are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .backward import ENTRIES
+
+GETTER = type(torch.Tensor.grad.__get__)  # type: ignore[attr-defined]
+
+VIEW_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "real", "imag", "data"})
+"""Attributes of a tensor whose reading is an operation."""
+
+QUIET = frozenset(
+    "__repr__ __str__ __format__ __hash__ __len__ __contains__ __dir__ __reduce_ex__ __iter__ size dim ndimension numel "
+    "nelement stride storage_offset is_floating_point is_complex is_contiguous is_same_size is_set_to is_signed is_nonzero "
+    "element_size get_device has_names data_ptr storage untyped_storage _typed_storage _is_view _is_zerotensor is_conj "
+    "is_neg is_inference is_storage is_tensor type_as register_hook register_post_accumulate_grad_hook _set_grad_enabled "
+    "set_grad_enabled _record_function_enter_new _record_function_exit manual_seed is_grad_enabled is_shared "
+    "share_memory_ pin_memory is_pinned result_type can_cast get_default_dtype".split()
+)
+"""Functions that neither compute nor cut: not worth a row."""
+
+LEAVES_TORCH = {
+    "item": "item", "tolist": "item", "__float__": "item", "__int__": "item", "__bool__": "item",
+    "__index__": "item", "__complex__": "item", "numpy": "numpy", "__array__": "numpy",
+}  # fmt: skip
+"""Calls whose result is no tensor any more, and the cut they make."""
+
+NAMED_CUTS = {"detach": "detach", "detach_": "detach", "data": "data", "tensor": "copy", "as_tensor": "copy"}
+
+SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD = range(7)
+
+
+class Function:
+    """What is known of one function of torch's API."""
+
+    __slots__ = ("kind", "name", "qualified", "leaves")
+
+    def __init__(self, func: Any) -> None:
+        self.kind = classify(func)
+        self.name, self.qualified = names(func)
+        self.leaves = LEAVES_TORCH.get(self.name)
+        """The cut it makes when its result is no tensor."""
+
+
+def _attribute(func: Any) -> tuple[str, str] | None:
+    """(`"grad"`, `"__get__"`) of an attribute access, None of any other function."""
+    if type(func) is not GETTER:
+        return None
+    return getattr(func.__self__, "__name__", ""), func.__name__
+
+
+def classify(func: Any) -> int:
+    """What kind of event a function of torch's API is."""
+    attribute = _attribute(func)
+    if attribute is not None:
+        return _classify_attribute(*attribute)
+    try:
+        if func in ENTRIES:
+            return BACKWARD
+    except TypeError:  # unhashable: a callable object of the user's
+        return CALL
+    name = getattr(func, "__name__", "")
+    return SKIP if name in QUIET or name.startswith("_record_function") else CALL
+
+
+def _classify_attribute(name: str, access: str) -> int:
+    if access == "__get__":
+        if name in VIEW_ATTRIBUTES:
+            return CALL
+        return {"grad": READ_GRAD, "grad_fn": READ_GRAD_FN}.get(name, SKIP)
+    return {"grad": WRITE_GRAD, "data": WRITE_DATA}.get(name, SKIP)
+
+
+def names(func: Any) -> tuple[str, str]:
+    """(short, qualified) name of a torch function."""
+    attribute = _attribute(func)
+    if attribute is not None:
+        return attribute[0], f"Tensor.{attribute[0]}"
+    name = getattr(func, "__name__", type(func).__name__)
+    owner = getattr(func, "__qualname__", name).rpartition(".")[0]
+    if owner in ("TensorBase", "_TensorBase", "Tensor"):
+        return name, f"Tensor.{name}"
+    module = getattr(func, "__module__", None) or "torch"
+    return name, f"{module}.{name}"
+
+
+def plain_argument(value: Any) -> Any:
+    """A small argument as plain data, None for what is not worth keeping."""
+    kind = type(value)
+    if kind in (int, float, bool):
+        return value
+    if kind is str:
+        return value[:40]
+    if isinstance(value, (torch.dtype, torch.device)):
+        return str(value).removeprefix("torch.")
+    if isinstance(value, slice) or value is Ellipsis:
+        return "..." if value is Ellipsis else _slice_text(value)
+    if isinstance(value, (tuple, list)) and len(value) <= 8:
+        items = [plain_argument(item) for item in value]
+        return None if any(item is None for item in items) else items
+    return None
+
+
+def _slice_text(value: slice) -> str:
+    parts = [value.start, value.stop] + ([value.step] if value.step is not None else [])
+    return ":".join("" if p is None else str(p) if type(p) is int else "?" for p in parts)

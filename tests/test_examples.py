@@ -1,0 +1,493 @@
+"""Every notebook of `examples/` is executed for real, and shows what its lesson says it shows."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from autograd_magics import Finding, Report, load
+from tests.kernel.harness import ANSI, environment
+
+NOTEBOOKS = sorted((pathlib.Path(__file__).resolve().parent.parent / "examples").glob("*.ipynb"))
+RAISES = "raises-exception"
+RECORDED = re.compile(r"%%autograd(?: (\w+))?[^\n]*\n")
+
+KEEP = """
+import pathlib, sys, autograd_magics
+for name, value in dict(globals()).items():
+    if isinstance(value, autograd_magics.Report):
+        value.save(pathlib.Path({folder!r}) / (name + ".json"))
+print(sys.executable)
+"""
+"""Runs after the last cell: writes the reports to files, so that they can be looked at here."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """An executed notebook and the reports it left behind, by name."""
+
+    cells: list[NotebookNode]
+    """Its code cells."""
+    reports: dict[str, Report]
+
+    def number(self, name: str) -> int:
+        """The `In [number]` of the cell that a report was recorded from."""
+        return next(i for i, c in enumerate(self.cells, 1) if c.source.startswith(f"%%autograd {name}"))
+
+    def shown(self, name: str) -> str:
+        """The text form of the report under a recorded cell."""
+        return str(next(o for o in self.cells[self.number(name) - 1].outputs if is_report(o)).data["text/plain"])
+
+    def result(self, source: str) -> str:
+        """The displayed value of the one cell that ends in a line and has a value."""
+        ends = [c for c in self.cells if c.source.split("\n")[-1] == source]
+        (value,) = (o for c in ends for o in c.outputs if o.output_type == "execute_result")
+        return str(value.data["text/plain"])
+
+    def printed(self, name: str) -> str:
+        """What a recorded cell printed."""
+        outputs = self.cells[self.number(name) - 1].outputs
+        return "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
+
+    def lines(self, name: str, finding: Finding) -> list[tuple[int | None, int]]:
+        """The (cell, line) of each place that a finding of a report names."""
+        trace = self.reports[name].trace
+        places = [trace.places[p] for p in finding.places]
+        return [(trace.sources[p.source].number, p.line) for p in places]
+
+
+def is_report(output: NotebookNode) -> bool:
+    return output.output_type == "display_data" and 'class="agm' in output.data.get("text/html", "")
+
+
+def execute(cells: list[NotebookNode], tmp: pathlib.Path) -> NotebookNode:
+    """Run all cells in a kernel of this interpreter, whatever they raise."""
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    where = {"metadata": {"path": str(tmp)}}
+    settings = {"kernel_name": "python3", "extra_arguments": ["--log-level=ERROR"]}
+    client = nbclient.NotebookClient(notebook, timeout=120, allow_errors=True, resources=where, **settings)
+    client.execute(env=environment(tmp))
+    return notebook
+
+
+Lessons = Callable[[str], Lesson]
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
+    """Gives a lesson by the name of its notebook; each is executed once."""
+    done: dict[str, Lesson] = {}
+
+    def give(name: str) -> Lesson:
+        if name not in done:
+            tmp = tmp_path_factory.mktemp(name)
+            (path,) = (p for p in NOTEBOOKS if p.stem == name)
+            cells = nbformat.read(path, as_version=4).cells
+            keep = nbformat.v4.new_code_cell(KEEP.format(folder=str(tmp)))
+            ran = [c for c in execute([*cells, keep], tmp).cells if c.cell_type == "code"]
+            assert ran.pop().outputs[0].text.strip() == sys.executable
+            done[name] = Lesson(ran, {p.stem: load(p, lang="en") for p in tmp.glob("*.json")})
+        return done[name]
+
+    return give
+
+
+def codes(report: Report) -> list[str]:
+    return [finding.code for finding in report.findings]
+
+
+def tensor(report: Report, name: str) -> int:
+    """The last row of the tensor that has a name."""
+    return max(n.tensor for n in report.trace.names if n.name == name)
+
+
+def value(report: Report, name: str) -> Any:
+    """The last value of the tensor that has a name."""
+    return report.graph.states[report.trace.tensors[tensor(report, name)].object][-1].value
+
+
+def gradient(report: Report, name: str) -> Any:
+    """The gradient that arrived at the tensor that has a name."""
+    found = report.graph.gradient(tensor(report, name))
+    assert found is not None
+    return found.value
+
+
+def ledger(report: Report, name: str) -> list[tuple[str, Any, Any]]:
+    """Every change of a leaf's `.grad`: (kind, what was added, what stood there afterwards)."""
+    obj = report.trace.tensors[tensor(report, name)].object
+    changes = report.graph.changes_by_object[obj]
+    return [(c.kind, c.added and c.added.value, c.after and c.after.value) for c in changes]
+
+
+def names_in(report: Report, picture: str = "forward") -> set[tuple[str, str]]:
+    """(style, label or name) of every box of a picture."""
+    return {(box.style, box.label or box.name) for box in report.pictures[picture].boxes}
+
+
+# -- all of them -------------------------------------------------------------------------------
+def test_the_lessons_are_there() -> None:
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i:02}" for i in range(1, 9)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_without_outputs(path: pathlib.Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    assert json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n" == text, "not as Jupyter writes it"
+    assert notebook.metadata.kernelspec.name == "python3"
+    for before, cell in zip([None, *notebook.cells], notebook.cells, strict=False):
+        if cell.cell_type == "code":
+            assert cell.outputs == [] and cell.execution_count is None
+            assert before is not None and before.cell_type == "markdown", f"no sentence before: {cell.source}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_recorded_cell_shows_one_report(path: pathlib.Path, lessons: Lessons) -> None:
+    lesson = lessons(path.stem)
+    for cell in lesson.cells:
+        shown = [o for o in cell.outputs if is_report(o)]
+        recorded = RECORDED.match(cell.source)
+        assert len(shown) == (1 if recorded else 0), cell.source
+        for output in shown:
+            assert set(output.data) == {"text/html", "text/plain"}
+            assert max(map(len, output.data["text/plain"].split("\n"))) <= 80
+        if recorded:
+            assert recorded[1] in lesson.reports, f"a report without a name: {cell.source}"
+            report = lesson.reports[recorded[1]]
+            assert report.trace.problem is None and report.trace.dropped == 0
+            assert (report.trace.failure is not None) == (RAISES in cell.metadata.get("tags", []))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_only_cells_that_are_meant_to_raise_do(path: pathlib.Path, lessons: Lessons) -> None:
+    for cell in lessons(path.stem).cells:
+        errors = [o.evalue for o in cell.outputs if o.output_type == "error"]
+        assert bool(errors) == (RAISES in cell.metadata.get("tags", [])), (cell.source, errors)
+
+
+PLACES = re.compile(r"ipykernel_\d+/\d+\.py|0x[0-9a-f]+")
+
+
+def own_outputs(cell: NotebookNode) -> list[tuple[str, str]]:
+    """What a cell gave out, without our reports, memory addresses and names of temporary files."""
+    found = []
+    for output in cell.outputs:
+        if output.output_type == "error":
+            found.append(("error", ANSI.sub("", output.traceback[-1])))
+        elif output.output_type == "stream":
+            found.append((output.name, output.text))
+        elif not is_report(output):
+            found.append((output.output_type, output.data["text/plain"]))
+    return [(kind, PLACES.sub("…", text)) for kind, text in found]
+
+
+def test_without_the_magic_the_cells_give_the_same(lessons: Lessons, tmp_path: pathlib.Path) -> None:
+    cells = []
+    for path in NOTEBOOKS:
+        cells += [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+        cells.append(nbformat.v4.new_code_cell("%reset -f"))
+    for cell in cells:
+        cell.source = RECORDED.sub("#\n", cell.source, count=1).replace("%load_ext autograd_magics", "")
+        if "trace" in cell.source or "to_text" in cell.source or "%autograd" in cell.source:
+            cell.source = "pass"
+    plain = execute(cells, tmp_path).cells
+    recorded = [c for path in NOTEBOOKS for c in [*lessons(path.stem).cells, None]]
+    for one, other in zip(plain, recorded, strict=True):
+        if other is not None and one.source != "pass":
+            assert own_outputs(one) == own_outputs(other), one.source
+
+
+# -- 01: a first look --------------------------------------------------------------------------
+def test_first_look_is_the_picture_of_the_textbook(lessons: Lessons) -> None:
+    lesson = lessons("01_first_look")
+    report = lesson.reports["first_look"]
+    assert gradient(report, "w") == [-28] and value(report, "J") == 14
+    assert gradient(report, "e") == [0, -2, -4, -6]
+    assert lesson.result("w.grad") == "tensor([-28.])" and lesson.result("(2 * e * x).sum().item()") == "-28.0"
+    assert names_in(report) == {
+        ("input", "x"), ("input", "y"), ("leaf", "w"), ("call", "×"), ("call", "−"), ("call", "x²"), ("call", "Σ"),
+        ("result", "y_pred"), ("result", "e"), ("result", ""), ("result", "J"),
+    }  # fmt: skip
+    assert "w.grad is [-28]" in lesson.shown("first_look") and report.findings == ()
+
+
+def test_first_look_boxes_stand_from_left_to_right(lessons: Lessons) -> None:
+    picture = lessons("01_first_look").reports["first_look"].pictures["forward"]
+    at = {box.label or box.name: box for box in picture.boxes}
+    order = [at[label].x for label in ("w", "×", "y_pred", "−", "e", "x²", "Σ", "J")]
+    assert order == sorted(order) and len(set(order)) == len(order)
+    assert (at["y_pred"].above, at["y_pred"].below) == ("[0 1 2 3]", "[0 −2 −4 −6]")
+
+
+def test_second_look_names_the_first(lessons: Lessons) -> None:
+    lesson = lessons("01_first_look")
+    report = lesson.reports["second_look"]
+    (found,) = report.findings
+    assert (found.code, found.severity) == ("AG202", "warning")
+    first, second = lesson.number("first_look"), lesson.number("second_look")
+    assert lesson.lines("second_look", found) == [(second, 5), (first, 5)]
+    assert ledger(report, "w")[-1] == ("accumulated", [-28], [-56])
+    assert f"In [{first}]" in lesson.shown("second_look") and "AG202" in lesson.shown("second_look")
+
+
+def test_third_look_speaks_portuguese_and_finds_nothing(lessons: Lessons) -> None:
+    lesson = lessons("01_first_look")
+    assert lesson.reports["terceira"].findings == ()
+    assert "folha" in lesson.shown("terceira") and "leaf" not in lesson.shown("terceira")
+    explained = next(c for c in lesson.cells if "explain AG202" in c.source).outputs[0].text
+    assert "Bad::" in explained and "Good::" in explained
+
+
+# -- 02: tensors, loops, cuts ------------------------------------------------------------------
+def test_mean_has_the_same_gradient_everywhere(lessons: Lessons) -> None:
+    report = lessons("02_tensors_and_cuts").reports["mean"]
+    assert gradient(report, "x") == [[4.5, 4.5], [4.5, 4.5]]
+    assert value(report, "out") == 27 and report.findings == ()
+
+
+def test_loop_is_recorded_as_long_as_it_ran(lessons: Lessons) -> None:
+    lesson = lessons("02_tensors_and_cuts")
+    trace = lesson.reports["doubling"].trace
+    ys = [trace.tensors[n.tensor].value for n in trace.names if n.name == "y"]
+    norms = [sum(one * one for one in y) ** 0.5 for y in ys]
+    assert norms[-1] >= 1000 and all(norm < 1000 for norm in norms[:-1])
+    assert ys == [[one * 2**i for one in ys[0]] for i in range(len(ys))]
+    assert gradient(lesson.reports["doubling"], "x") == pytest.approx([v * 2 ** len(ys) for v in (0.1, 1.0, 0.0001)])
+    assert trace.backwards[0].gradients[0] is not None
+    assert trace.backwards[0].gradients[0].value == pytest.approx([0.1, 1.0, 0.0001])
+
+
+def test_no_grad_and_detach_are_drawn_as_cuts(lessons: Lessons) -> None:
+    report = lessons("02_tensors_and_cuts").reports["cuts"]
+    assert {c.cut for c in report.trace.calls if c.cut} == {"no_grad", "detach"}
+    picture = report.pictures["forward"]
+    cut = {box.id for box in picture.boxes if box.style == "cut"}
+    assert {box.title.split(" ")[0].split("(")[0] for box in picture.boxes if box.id in cut} >= {"mul", "detach"}
+    assert any(wire.kind == "cut" for wire in picture.wires)
+    assert gradient(report, "w") == [16, 54] and report.findings == ()
+    assert report.graph.gradient(tensor(report, "b")) is None and report.graph.gradient(tensor(report, "c")) is None
+
+
+def test_cell_without_gradients_is_one_line(lessons: Lessons) -> None:
+    lesson = lessons("02_tensors_and_cuts")
+    assert lesson.reports["quiet"].quiet
+    assert lesson.shown("quiet").count("\n") == 0 and "no gradient" in lesson.shown("quiet")
+    html = next(o for o in lesson.cells[lesson.number("quiet") - 1].outputs if is_report(o)).data["text/html"]
+    assert "<script" not in html and len(html) < 1000
+
+
+# -- 03: saved tensors -------------------------------------------------------------------------
+def test_product_saves_its_factors(lessons: Lessons) -> None:
+    report = lessons("03_saved_tensors").reports["product"]
+    saved = {s.slot: report.graph.name(s.tensor) for s in report.trace.saved if s.tensor is not None}
+    assert saved == {"self": "x", "other": "y"}
+    assert {report.trace.nodes[s.node].name for s in report.trace.saved} == {"MulBackward0"}
+    assert len(report.graph.kept()) == 2 and report.graph.unique_bytes(report.trace.saved) == (8, 2)
+
+
+def test_backward_frees_them(lessons: Lessons) -> None:
+    lesson = lessons("03_saved_tensors")
+    report = lesson.reports["freed"]
+    assert [s.slot for s in report.trace.saved] != [] and report.graph.kept() == ()
+    assert (gradient(report, "x"), gradient(report, "y")) == (3, 2)
+    assert lesson.shown("freed").count("freed by line 2") == 2
+
+
+def test_calling_the_node_later_names_the_cell_that_freed_it(lessons: Lessons) -> None:
+    lesson = lessons("03_saved_tensors")
+    (found,) = lesson.reports["too_late"].findings
+    assert (found.code, found.severity) == ("AG101", "error")
+    product, freed, late = (lesson.number(name) for name in ("product", "freed", "too_late"))
+    assert lesson.lines("too_late", found) == [(late, 3), (product, 4), (freed, 2)]
+    assert "MulBackward0" in lesson.shown("too_late") and f"In [{freed}]" in lesson.shown("too_late")
+
+
+def test_a_kept_graph_can_be_called(lessons: Lessons) -> None:
+    lesson = lessons("03_saved_tensors")
+    report = lesson.reports["kept"]
+    assert report.findings == () and len(report.graph.kept()) == 2
+    assert lesson.result("z.grad_fn(v)").startswith("(tensor(3.")
+
+
+def test_walking_by_hand_gives_the_nodes_of_the_report(lessons: Lessons) -> None:
+    lesson = lessons("03_saved_tensors")
+    by_hand = lesson.result("sorted(walk(loss.grad_fn))")
+    in_report = "sorted({(node.name, nodes[following].name) for node in nodes for following, _ in node.edges})"
+    assert by_hand == lesson.result(in_report)
+    assert "('LogBackward0', 'AddBackward0')" in by_hand and by_hand.count("AccumulateGrad") == 2
+    report = lesson.reports["longer"]
+    drawn = sorted(box.label for box in report.pictures["backward"].boxes if box.style in ("node", "accumulate"))
+    assert drawn == sorted(node.name for node in report.trace.nodes) and len(drawn) == 6
+
+
+# -- 04: the ledger ----------------------------------------------------------------------------
+def test_without_zeroing_the_gradients_add_up(lessons: Lessons) -> None:
+    lesson = lessons("04_grad_ledger")
+    report = lesson.reports["adding"]
+    assert lesson.printed("adding").split() == ["tensor(1.)", "tensor(3.)", "tensor(6.)", "tensor(10.)"]
+    assert ledger(report, "x") == [
+        ("accumulated", 1, 1), ("accumulated", 2, 3), ("accumulated", 3, 6), ("accumulated", 4, 10),
+    ]  # fmt: skip
+    assert codes(report) == ["AG202"] and report.findings[0].data["times"] == 3
+
+
+def test_with_zeroing_they_do_not(lessons: Lessons) -> None:
+    lesson = lessons("04_grad_ledger")
+    report = lesson.reports["zeroing"]
+    assert lesson.printed("zeroing").split() == ["tensor(1.)", "tensor(2.)", "tensor(3.)", "tensor(4.)"]
+    assert [after for kind, _, after in ledger(report, "x") if kind == "accumulated"] == [1, 2, 3, 4]
+    assert [after for kind, _, after in ledger(report, "x") if kind == "cleared"] == [None] * 4
+    assert report.findings == ()
+
+
+def test_adding_up_before_one_update_is_no_finding(lessons: Lessons) -> None:
+    report = lessons("04_grad_ledger").reports["halves"]
+    assert report.findings == () and gradient(report, "w") == -26
+    assert ledger(report, "w")[-1] == ("accumulated", -26, -28)
+
+
+def test_zeroing_before_any_backward(lessons: Lessons) -> None:
+    lesson = lessons("04_grad_ledger")
+    (found,) = lesson.reports["too_early"].findings
+    assert (found.code, found.variant) == ("AG204", "no_backward")
+    assert lesson.lines("too_early", found) == [(lesson.number("too_early"), 3)]
+    assert lesson.reports["asked"].findings == ()
+    assert ledger(lesson.reports["asked"], "x") == [("accumulated", [1, 1, 1], [1, 1, 1]), ("zeroed", None, [0, 0, 0])]
+
+
+# -- 05: updating weights ----------------------------------------------------------------------
+def test_leaf_changed_in_place(lessons: Lessons) -> None:
+    lesson = lessons("05_updating_weights")
+    (found,) = lesson.reports["in_place"].findings
+    assert (found.code, found.severity) == ("AG301", "error")
+    number = lesson.number("in_place")
+    assert lesson.lines("in_place", found) == [(number, 5), (number, 2)]
+
+
+def test_rebinding_is_the_cause_and_comes_first(lessons: Lessons) -> None:
+    lesson = lessons("05_updating_weights")
+    report = lesson.reports["rebinding"]
+    first, *others = report.findings
+    assert (first.code, first.severity, first.data["name"]) == ("AG203", "error", "w")
+    number = lesson.number("rebinding")
+    assert lesson.lines("rebinding", first) == [(number, 6), (number, 2)]
+    assert "AG204" in codes(report) and {f.because for f in others} == {"AG203"}
+    assert report.trace.failure is not None and "NoneType" in report.trace.failure.message
+    assert len(report.trace.backwards) == 2
+    shown = lesson.shown("rebinding")
+    assert shown.index("AG203") < shown.index("AG204")
+
+
+@pytest.mark.parametrize("name", ["by_hand", "by_optimizer"])
+def test_right_updates_are_silent(name: str, lessons: Lessons) -> None:
+    lesson = lessons("05_updating_weights")
+    report = lesson.reports[name]
+    assert report.findings == () and len(report.trace.backwards) == 3
+    added = [one[0] for kind, one, _ in ledger(report, "w") if kind == "accumulated"]
+    assert added == pytest.approx([-28, -20.16, -14.5152])
+    assert value(report, "w") == pytest.approx([1.626752])
+
+
+# -- 06: results, shapes, no graph -------------------------------------------------------------
+def test_grad_of_a_result(lessons: Lessons) -> None:
+    lesson = lessons("06_non_leaf_and_shapes")
+    report = lesson.reports["non_leaf"]
+    (found,) = report.findings
+    number = lesson.number("non_leaf")
+    assert found.code == "AG201" and lesson.lines("non_leaf", found) == [(number, 5), (number, 3)]
+    assert found.data["leaves"] == {"names": ["x"]} and gradient(report, "y") == [1, 1, 1]
+    assert lesson.printed("non_leaf") == "None\n"
+    assert lesson.printed("retained") == "tensor([1., 1., 1.])\n"
+    assert lesson.reports["retained"].findings == ()
+
+
+def test_backward_of_a_matrix(lessons: Lessons) -> None:
+    lesson = lessons("06_non_leaf_and_shapes")
+    (found,) = lesson.reports["matrix"].findings
+    assert (found.code, found.data["shape"]) == ("AG102", {"shape": [2, 3]})
+    for word in ("y.sum()", "y.mean()", "[2, 3]"):
+        assert word in lesson.shown("matrix")
+    assert lesson.reports["weighed"].findings == () and lesson.reports["by_vector"].findings == ()
+    assert gradient(lesson.reports["by_vector"], "x") == [[2, 0, 0], [0, 0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "cut"),
+    [
+        ("under_no_grad", "no_grad", ("under_no_grad", 4)),
+        ("through_item", "item", ("through_item", 2)),
+        ("cut_earlier", "detach", ("detached", 2)),
+        ("no_leaf", "no_leaf", None),
+    ],
+)
+def test_where_the_graph_was_cut(name: str, variant: str, cut: tuple[str, int] | None, lessons: Lessons) -> None:
+    lesson = lessons("06_non_leaf_and_shapes")
+    (found,) = lesson.reports[name].findings
+    assert (found.code, found.variant) == ("AG103", variant)
+    here, *there = lesson.lines(name, found)
+    assert here[0] == lesson.number(name)
+    assert there == ([(lesson.number(cut[0]), cut[1])] if cut else [])
+
+
+# -- 07: partial and higher derivatives --------------------------------------------------------
+def test_partial_derivatives(lessons: Lessons) -> None:
+    report = lessons("07_higher_orders").reports["partial"]
+    assert (gradient(report, "a"), gradient(report, "b")) == (75, -12)
+    assert report.findings == ()
+
+
+def test_each_order_can_be_told_apart(lessons: Lessons) -> None:
+    lesson = lessons("07_higher_orders")
+    report = lesson.reports["orders"]
+    assert lesson.printed("orders") == "80.0 160.0 240.0\n"
+    runs = report.trace.backwards
+    assert [(b.kind, b.order, b.create_graph) for b in runs] == [
+        ("autograd.grad", 1, True), ("autograd.grad", 2, True), ("autograd.grad", 3, False),
+    ]  # fmt: skip
+    assert [value(report, name) for name in ("first", "second", "third")] == [80, 160, 240]
+    nodes = [report.trace.tensors[tensor(report, name)].node for name in ("y", "first", "second")]
+    assert [None if node is None else report.trace.nodes[node].order for node in nodes] == [1, 2, 3]
+    assert {node.order for node in report.trace.nodes} == {1, 2, 3}
+    assert report.findings == ()
+    assert "∂²" in lesson.shown("orders") and "∂³" in lesson.shown("orders")
+
+
+# -- 08: changes in place ----------------------------------------------------------------------
+def test_saved_tensor_was_changed(lessons: Lessons) -> None:
+    lesson = lessons("08_in_place")
+    (found,) = lesson.reports["changed"].findings
+    number = lesson.number("changed")
+    assert found.code == "AG302" and lesson.lines("changed", found) == [(number, 4), (number, 3), (number, 5)]
+    assert (found.data["saved_version"], found.data["version"], found.data["slot"]) == (0, 1, "result")
+    assert lesson.result("y._version") == "1" and "ExpBackward0" in lesson.shown("changed")
+
+
+def test_other_changes_do_no_harm(lessons: Lessons) -> None:
+    lesson = lessons("08_in_place")
+    assert lesson.reports["out_of_place"].findings == () and lesson.reports["harmless"].findings == ()
+    assert gradient(lesson.reports["harmless"], "x") == [3, 3]
+    harmless = lesson.reports["harmless"]
+    y = harmless.trace.tensors[tensor(harmless, "y")].object
+    assert [state.version for state in harmless.graph.states[y]] == [0, 1]
+
+
+def test_change_in_an_earlier_cell(lessons: Lessons) -> None:
+    lesson = lessons("08_in_place")
+    assert lesson.reports["changing"].findings == ()
+    (found,) = lesson.reports["failing"].findings
+    saving, changing, failing = (lesson.number(name) for name in ("saving", "changing", "failing"))
+    assert found.code == "AG302"
+    assert lesson.lines("failing", found) == [(changing, 2), (saving, 4), (failing, 2)]
+    assert f"In [{changing}]" in lesson.shown("failing")
