@@ -110,7 +110,7 @@ class Cell:
 
     filename: str
     number: int | None
-    """Execution count, None where the cell was not given one (run by code)."""
+    """Execution count, of the cell around it where code ran it; None where there is none."""
     text: str
 
 
@@ -192,7 +192,9 @@ class Running:
         """A cell begins."""
         count = self._shell.execution_count
         number = count - self._shift
-        cell = Cell(self._code_name(info, number), number if info.store_history else None, code_text(info.raw_cell))
+        outer = self.innermost()
+        own = number if info.store_history else outer.cell.number if outer else None
+        cell = Cell(self._code_name(info, number), own, code_text(info.raw_cell))
         self._runs.append(Run(info, cell, count, threading.get_ident()))
         known.remember(cell)
 

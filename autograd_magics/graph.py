@@ -270,14 +270,19 @@ class Graph:
             for change in self.changes_by_object.get(row.object, ()):
                 if change.backward is not None and change.added is not None:
                     found.append((self.trace.backwards[change.backward], change.added))
-        return tuple(sorted([*found, *self._returned(row)], key=lambda pair: pair[0].at))
+        return tuple(sorted([*found, *self._returned_by_object.get(row.object, ())], key=lambda pair: pair[0].at))
 
-    def _returned(self, row: Tensor) -> Iterator[tuple[Backward, Gradient]]:
+    @functools.cached_property
+    def _returned_by_object(self) -> dict[int, tuple[tuple[Backward, Gradient], ...]]:
+        """By object: what `autograd.grad` gave back for it."""
+        found: dict[int, list[tuple[Backward, Gradient]]] = defaultdict(list)
         for backward in self.trace.backwards:
             for tensor, result in zip(backward.inputs or (), backward.results, strict=False):
-                if result is not None and self.trace.tensors[tensor].object == row.object:
-                    r = self.trace.tensors[result]
-                    yield backward, Gradient(r.shape, r.dtype, r.device, r.value)
+                if result is not None:
+                    row = self.trace.tensors[result]
+                    gradient = Gradient(row.shape, row.dtype, row.device, row.value)
+                    found[self.trace.tensors[tensor].object].append((backward, gradient))
+        return {key: tuple(pairs) for key, pairs in found.items()}
 
     def gradient(self, tensor: int) -> Gradient | None:
         """The gradient to write at a tensor: the last of the lowest derivative order that reached it."""
@@ -296,6 +301,18 @@ class Graph:
     def kept(self) -> tuple[Saved, ...]:
         """Saved tensors that no backward of this trace or before it freed."""
         return tuple(s for s in self.trace.saved if not self.is_freed(s.node))
+
+    @functools.cached_property
+    def _owners(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for tensor in self.trace.tensors:
+            if tensor.storage is not None and (tensor.storage not in found) and self.name(tensor.id):
+                found[tensor.storage] = tensor.id
+        return found
+
+    def storage_owner(self, storage: int | None) -> int | None:
+        """The first tensor with a name that looks into a storage."""
+        return None if storage is None else self._owners.get(storage)
 
     def is_freed(self, node: int) -> bool:
         """Whether a node's saved tensors were freed by a backward."""
@@ -346,10 +363,7 @@ class Graph:
         """
         wanted = {call.id for call in self.trace.calls if self._computes(call)}
         wanted |= self._behind_failed_roots()
-        used = {t for c in wanted for t in self.trace.calls[c].inputs}
-        for call in reversed(self.trace.calls):
-            if call.cut and not call.inplace and call.id not in wanted and self._cut_matters(call, used):
-                wanted.add(call.id)
+        wanted |= self._cuts_that_matter({t for c in wanted for t in self.trace.calls[c].inputs})
         return tuple(call for call in self.trace.calls if call.id in wanted)
 
     def _computes(self, call: Call) -> bool:
@@ -360,9 +374,29 @@ class Graph:
         outputs = [self.trace.tensors[t] for t in call.outputs]
         return any(t.node is not None and t.call == call.id for t in outputs)
 
-    def _cut_matters(self, call: Call, used: set[int]) -> bool:
-        named = any(self._assigned(t) for t in call.outputs)
-        return named or any(t in used for t in call.outputs)
+    def _cuts_that_matter(self, used: set[int]) -> set[int]:
+        """Cuts, and what was computed behind them, that lead to something drawn or to a tensor with a name."""
+        behind: set[int] = set()
+        for call in self.trace.calls:
+            if not call.inplace and (call.cut or not behind.isdisjoint(call.inputs)):
+                behind.update(t for t in call.outputs if not self.trace.tensors[t].requires_grad)
+        matters = set()
+        for call in reversed(self.trace.calls):
+            if not call.inplace and not behind.isdisjoint(call.outputs) and self._leads_on(call, used):
+                matters.add(call.id)
+                used.update(call.inputs)
+        return matters
+
+    def _leads_on(self, call: Call, used: set[int]) -> bool:
+        """Whether a call behind a cut gives something that is drawn, or the first tensor with a name."""
+        if not used.isdisjoint(call.outputs):
+            return True
+        unnamed_cut = any(self._is_cut(t) and not self._assigned(t) for t in call.inputs)
+        return (call.cut is not None or unnamed_cut) and any(map(self._assigned, call.outputs))
+
+    def _is_cut(self, tensor: int) -> bool:
+        call = self.maker(tensor)
+        return call is not None and call.cut is not None
 
     def _assigned(self, tensor: int) -> bool:
         obj = self.trace.tensors[tensor].object

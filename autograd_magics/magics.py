@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +93,21 @@ class Active:
     """Whether a second recording inside this one was already answered."""
 
 
+def _guarded(method: Callable[..., None]) -> Callable[..., None]:
+    """No failure of ours gets out of this method into the cell; a UsageError, which is the user's, does."""
+
+    @functools.wraps(method)
+    def guarded(self: AutogradMagics, *args: Any) -> None:
+        try:
+            method(self, *args)
+        except UsageError:
+            raise
+        except Exception as error:
+            self.trouble(error)
+
+    return guarded
+
+
 @magics_class
 class AutogradMagics(Magics):
     """Settings of %%autograd."""
@@ -133,8 +150,7 @@ class AutogradMagics(Magics):
         if not cell.strip():
             raise UsageError(text("magic.empty_cell", self.words))
         given = self._options(line)
-        run = self._running.innermost()
-        number = run.cell.number if run else None
+        number = run.cell.number if (run := self._running.innermost()) else None
         try:
             name, body, last = cells.compile_cell(self.shell, cell, number or 0)
         except cells.TopLevelAwait:
@@ -202,6 +218,7 @@ class AutogradMagics(Magics):
 
     # ---- the life of a recording
 
+    @_guarded
     def start(self, line: str) -> None:
         """What the first line of a `%%autograd` cell was turned into."""
         given = self._options(line)
@@ -230,25 +247,21 @@ class AutogradMagics(Magics):
         if sys.modules.get("torch") is None and importlib.util.find_spec("torch") is None:
             raise UsageError(text("magic.no_torch", self.words))
 
+    @_guarded
     def _begin(self, given: Options, what: Run | cells.Cell, at: tuple[str, int] | None = None) -> None:
-        """Start recording.  Of all that can go wrong, only a missing torch stops the cell."""
         self._need_torch()
-        try:
-            from .recorder import AlreadyRecording, Recorder
+        from .recorder import AlreadyRecording, Recorder
 
-            run = what if isinstance(what, Run) else None
-            book = known_sources(None)
-            cells.set_main(book, what, at)
-            keep = {"limit": given.limit, "values": given.values, "strict": is_strict()}
-            recorder = Recorder(sources=book, namespace=self.shell.user_ns, **keep)
-            try:
-                recorder.start()
-            except AlreadyRecording:
-                print(text("magic.already", self.words))
-            else:
-                self._active = Active(recorder, book, given, run, at)
-        except Exception as error:
-            self._trouble(error)
+        book = known_sources(None)
+        cells.set_main(book, what, at)
+        keep = {"limit": given.limit, "values": given.values, "strict": is_strict()}
+        recorder = Recorder(sources=book, namespace=self.shell.user_ns, **keep)
+        try:
+            recorder.start()
+        except AlreadyRecording:
+            print(text("magic.already", self.words))
+        else:
+            self._active = Active(recorder, book, given, what if isinstance(what, Run) else None, at)
 
     def _say_already(self, at: tuple[str, int] | None) -> None:
         """Answer a second recording inside the first, once; `%%timeit` repeating its own start is no second one."""
@@ -257,44 +270,45 @@ class AutogradMagics(Magics):
             active.told = True
             print(text("magic.already", self.words))
 
+    @_guarded
     def pre_run_cell(self, info: Any) -> None:
         """A cell begins."""
-        try:
-            self._running.enter(info)
-        except Exception as error:
-            self._trouble(error)
+        self._running.enter(info)
 
+    @_guarded
     def post_run_cell(self, result: Any) -> None:
         """A cell ended: by itself, by an exception, or (`result` is None) because it was cancelled."""
         try:
             self._running.leave(result)
+        except Exception:
+            self._running.clear()  # or the recording would never end
+            raise
+        finally:
             active = self._active
             if active and active.run and active.run not in self._running:
                 self._finish((result.error_before_exec or result.error_in_exec) if result else asyncio.CancelledError())
             while self._troubles and not self._running:
                 print(self._troubles.pop(0))
-        except Exception as error:
-            self._trouble(error)
 
+    @_guarded
     def _finish(self, error: BaseException | None) -> None:
-        """End the recording, keep the report and show it.  No failure of ours gets past here into the cell."""
+        """End the recording, keep the report and show it."""
         active, self._active = self._active, None
         if active is None:
             return
         try:
             if active.run:
                 cells.set_main(active.book, active.run, active.started_at)  # its execution count is sure only now
+        finally:
             trace = active.recorder.stop(error)
-            from .report import Report
+        from .report import Report
 
-            report = Report(trace, lang=choose(active.options.lang or None), theme=active.options.theme)
-            if active.options.name:
-                self.shell.user_ns[active.options.name] = report
-            self._present(report, active.options, active.run or self._running.innermost())
-        except Exception as failure:
-            self._trouble(failure)
+        report = Report(trace, lang=choose(active.options.lang or None), theme=active.options.theme)
+        if active.options.name:
+            self.shell.user_ns[active.options.name] = report
+        self._present(report, active.options, active.run or self._running.innermost())
 
-    def _trouble(self, error: Exception) -> None:
+    def trouble(self, error: Exception) -> None:
         """A failure of ours: one line under the result of the cell; where tests ask for it, it is raised."""
         if is_strict():
             raise error
@@ -305,9 +319,7 @@ class AutogradMagics(Magics):
     # ---- showing
 
     def _present(self, report: Report, given: Options, run: Run | None) -> None:
-        where = given.display
-        if where == "auto":
-            where = "html" if hasattr(self.shell, "kernel") else "text"
+        where = given.display if given.display != "auto" else "html" if hasattr(self.shell, "kernel") else "text"
         if where == "widget":
             try:
                 display(report.widget())
@@ -319,7 +331,7 @@ class AutogradMagics(Magics):
         elif where == "html":
             display(report)
             # A hint only: True where a person sits before a page, False where a notebook is just executed.
-            if getattr(getattr(self.shell, "kernel", None), "_allow_stdin", False):
+            if not report.quiet and getattr(getattr(self.shell, "kernel", None), "_allow_stdin", False):
                 self._links.open(report, run.key if run else "")
 
     def close(self) -> None:

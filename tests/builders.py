@@ -172,13 +172,9 @@ class Cell:
         outputs: tuple[int, ...] = ()
         failure = None if error is None else Failure(at, *error, places)
         if failure is None:
-            before = self.tables["tensors"][inputs[0]] if inputs else None
             if inplace:
-                fields = {"object": before.object, "storage": before.storage, "version": before.version + 1, **fields}
-                fields.setdefault("leaf", before.leaf and node is None)
-                fields.setdefault("requires_grad", before.requires_grad)
-            fields.setdefault("leaf", node is None)
-            fields.setdefault("requires_grad", node is not None)
+                fields = {**self._changed(inputs[0], node), **fields}
+            fields = {"leaf": node is None, "requires_grad": node is not None, **fields}
             outputs = (self.tensor(value, call=id, node=made[0] if made else None, **fields),)
         for slot, tensor in (saved or {}).items():
             self.keep(made[0], slot, tensor)
@@ -190,6 +186,12 @@ class Cell:
         if name and outputs:
             self.name(outputs[0], name, code)
         return outputs[0] if outputs else id
+
+    def _changed(self, tensor: int, node: str | None) -> dict[str, Any]:
+        """What the next state of a tensor has in common with this one."""
+        row = self.tables["tensors"][tensor]
+        same = dict(object=row.object, storage=row.storage, version=row.version + 1)
+        return {**same, "leaf": row.leaf and node is None, "requires_grad": row.requires_grad or node is not None}
 
     def keep(self, node: int, slot: str, tensor: int) -> int:
         """A tensor saved for backward."""

@@ -120,14 +120,14 @@ class Shell:
     def __init__(self, early: bool) -> None:
         self.early = early
         self.execution_count = 4
-        self.compile = types.SimpleNamespace(get_code_name=lambda raw, transformed, number: f"<{number}>")
+        self.compile = types.SimpleNamespace(get_code_name=lambda raw, transformed, number: f"<{raw} {number}>")
 
     def transform_cell(self, raw: str) -> str:
         return raw
 
-    def begin(self, running: Running, raw: str) -> Any:
-        self.execution_count += self.early
-        info = types.SimpleNamespace(raw_cell=raw, store_history=True, cell_id=None)
+    def begin(self, running: Running, raw: str, store_history: bool = True) -> Any:
+        self.execution_count += self.early and store_history
+        info = types.SimpleNamespace(raw_cell=raw, store_history=store_history, cell_id=None)
         running.enter(info)
         return info
 
@@ -151,7 +151,7 @@ def test_cells_get_their_execution_count(early: bool) -> None:
     shell.end(running, types.SimpleNamespace(raw_cell="%load_ext", store_history=True))
     for raw in ("a", "b"):
         shell.end(running, shell.begin(running, raw))
-    assert [(cell.number, cell.filename, cell.text) for cell in cells.known] == [(5, "<5>", "a"), (6, "<6>", "b")]
+    assert [(cell.number, cell.filename, cell.text) for cell in cells.known] == [(5, "<a 5>", "a"), (6, "<b 6>", "b")]
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -160,6 +160,16 @@ def test_the_first_cell_is_set_right_when_it_ends(early: bool) -> None:
     running = Running(shell)
     shell.end(running, shell.begin(running, "a"))
     assert [cell.number for cell in cells.known] == [4]
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_cell_that_code_runs_has_the_number_of_the_cell_around_it(early: bool) -> None:
+    shell = Shell(early)
+    running = Running(shell)
+    shell.end(running, shell.begin(running, "first"))
+    shell.begin(running, "outer")
+    shell.begin(running, "inner", store_history=False)
+    assert [(cell.number, cell.text) for cell in cells.known][1:] == [(5, "outer"), (5, "inner")]
 
 
 def test_cells_end_by_identity() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import pathlib
 import re
@@ -16,6 +17,7 @@ LOADS = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?!
 
 @pytest.fixture(scope="module")
 def demo() -> types.ModuleType:
+    importlib.import_module("bleach")  # nbconvert's; adds a warning filter when first imported
     spec = importlib.util.spec_from_file_location("demo", ROOT / "examples" / "demo.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -112,7 +112,11 @@ def test_every_part_is_there() -> None:
 @pytest.mark.parametrize(
     "name",
     ["", *(f".{part}" for part in MAY_IMPORT if part not in ("recorder", "views"))]
-    + [f".views.{path.stem}" for path in sorted((PACKAGE / "views").glob("*.py")) if path.stem != "__init__"],
+    + [
+        f".views.{path.stem}"
+        for path in sorted((PACKAGE / "views").glob("*.py"))
+        if path.stem not in ("__init__", "widget")
+    ],
 )
 def test_importing_loads_nothing_heavy(name: str) -> None:
     assert loaded(f"import autograd_magics{name}") == set()
@@ -120,6 +124,10 @@ def test_importing_loads_nothing_heavy(name: str) -> None:
 
 def test_the_recorder_loads_torch_alone() -> None:
     assert loaded("import autograd_magics.recorder") <= {"torch", "numpy"}
+
+
+def test_the_widget_loads_no_torch() -> None:
+    assert loaded("import autograd_magics.views.widget") <= set(HEAVY) - {"torch", "graphviz"}
 
 
 def test_loading_the_extension_loads_neither_torch_nor_widgets() -> None:

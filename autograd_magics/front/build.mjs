@@ -9,6 +9,8 @@
  * - typescript: `npm run typecheck`, strict; esbuild itself does not look at types.
  * - vitest: runs the tests in tests/front without a build; the last line that runs on Node 20.
  * - jsdom: the page that those tests draw in; the last line that runs on Node 20.
+ * - rollup (an override: vitest brings it): the newest whose builds for all platforms are published, without which
+ *   `npm ci` refuses the lock file.
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile, mkdir, writeFile } from "node:fs/promises";

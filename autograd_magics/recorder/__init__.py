@@ -4,6 +4,7 @@ This package is the only code of the project that imports torch.
 
 * `Recorder(...)`, `.start()`, `.stop(error) -> Trace`: record until stopped.
 * `graph_of(tensors)`: the autograd graph behind tensors that already exist.
+* `tidy(error)`: an exception's traceback without the frames that recording added.
 * `SourceBook`: tells which code is the user's, and the text of cells.
 """
 
@@ -36,10 +37,14 @@ from .grads import Grads
 from .nodes import Nodes
 from .tape import Tape
 from .tensors import EXACT, Tensors
+from .tracebacks import tidy
+from .unseen import Unseen
 from .values import Values
 from .warned import WarningProbe
 
-__all__ = ["AlreadyRecording", "CellText", "Recorder", "RecorderError", "SourceBook", "TorchMissing", "graph_of"]
+__all__ = [
+    "AlreadyRecording", "CellText", "Recorder", "RecorderError", "SourceBook", "TorchMissing", "graph_of", "tidy",
+]  # fmt: skip
 
 LIMIT = 20_000
 """Calls recorded of one cell by default: about 40 MB of rows at most."""
@@ -73,6 +78,7 @@ class Recorder:
         self._tensors = Tensors(self._tape, self._values, self._namespace.name_of)
         self._nodes = Nodes(self._tape, self._tensors)
         self._grads = Grads(self._tape, self._tensors, self._values)
+        self._unseen = Unseen(self._tape, self._tensors, self._nodes)
         backwards = Backwards(self._tape, self._tensors, self._nodes, self._grads, self._values, self._note_trouble)
         self._calls = CallProbe(self._tape, self._tensors, self._grads, backwards, self._note_trouble)
         self._warnings = WarningProbe(self._tape, self._note_trouble)
@@ -83,13 +89,16 @@ class Recorder:
         if getattr(_running, "recorder", None) is not None:
             raise AlreadyRecording()
         _running.recorder = self
+        self._nodes.begin()
         self._warnings.start()
-        self._calls.__enter__()
+        self._calls.enter()
 
     def stop(self, error: BaseException | None = None) -> Trace:
         """End, take everything out again, and give the trace; `error` is what ended the cell, if anything did."""
         self._calls.leave()
         self._warnings.stop()
+        if error is not None:
+            self._guarded(lambda: tidy(error))
         if getattr(_running, "recorder", None) is self:
             _running.recorder = None
         if self._strict and self._trouble is not None:
@@ -107,6 +116,7 @@ class Recorder:
         tape = self._tape
         self._guarded(self._values.read)
         self._guarded(self._grads.settle)
+        self._guarded(self._unseen.settle)
         self._guarded(lambda: names.assigned(tape))
         self._guarded(lambda: names.found(tape, self._tensors, self._namespace))
         self._guarded(lambda: names.used(tape))

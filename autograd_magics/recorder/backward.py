@@ -15,11 +15,11 @@ import torch
 
 from .grads import Grads
 from .memory import GradientDraft
-from .nodes import KEY, Mark, Nodes
+from .nodes import KEY, Nodes
 from .sources import Site
-from .tape import BackwardDraft, CallDraft, Tape
+from .tape import BackwardDraft, CallDraft, NodeDraft, Tape
 from .tensors import EXACT, Tensors, alone
-from .values import Values
+from .values import SMALL, Values
 
 ENTRIES: dict[Any, str] = {
     torch.Tensor.backward: "Tensor.backward",
@@ -68,18 +68,19 @@ def _tensors(given: Any) -> list[torch.Tensor]:
 class Run:
     """What one run of the engine needs until it ends."""
 
-    __slots__ = ("request", "index", "site", "handles", "marks", "leaves", "steps")
+    __slots__ = ("request", "index", "site", "handles", "marks", "leaves", "steps", "sent")
 
     def __init__(self, request: Request, index: int, site: Site) -> None:
         self.request = request
         self.index = index
         self.site = site
         self.handles: list[Any] = []
-        self.marks: dict[int, Mark] = {}
+        self.marks: dict[int, NodeDraft] = {}
         self.leaves: dict[int, torch.Tensor] = {}
         """By node row: the tensor of each AccumulateGrad."""
-        self.steps: dict[int, list[Any]] = {}
-        """By node row."""
+        self.steps: dict[int, tuple[int, tuple[GradientDraft | None, ...]]] = {}
+        """By node row: when it ran and what it received."""
+        self.sent: dict[int, tuple[GradientDraft | None, ...]] = {}
 
 
 class Backwards:
@@ -123,59 +124,65 @@ class Backwards:
 
     def _watch(self, run: Run) -> None:
         """Put a pre-hook on every known node behind the roots, and a post-hook on those that share a parent."""
-        tape, marks = self._tape, run.marks
+        nodes, mine, marks = self._tape.nodes, self._tape.run, run.marks
         queue: list[Any] = []
         for root in run.request.roots:
             node = root.grad_fn
-            if node is not None and self.nodes.row(node) is not None:
-                self._meet(node, marks, queue)
+            row = None if node is None else self.nodes.row(node)
+            if row is not None and row not in marks:
+                marks[row] = nodes[row]
+                queue.append(node)
+        rows = list(marks)
         once: set[tuple[int | None, int]] = set()
         shared: set[tuple[int | None, int]] = set()
-        for node, row in queue:
-            run.handles.append(node.register_prehook(functools.partial(self._received, run, row)))
-            draft = tape.nodes[row]
+        for i, node in enumerate(queue):
+            draft = nodes[rows[i]]
+            run.handles.append(node.register_prehook(functools.partial(self._received, run, rows[i])))
             if draft.leaf is not None and type(node.variable) in EXACT:
-                run.leaves[row] = node.variable
+                run.leaves[draft.row] = node.variable
             for edge in draft.edges:
                 (shared if edge in once else once).add(edge)
             for parent, _ in node.next_functions:
                 if parent is not None:
-                    self._meet(parent, marks, queue)
+                    mark: NodeDraft | None = parent.metadata.get(KEY)
+                    if mark is not None and mark.run == mine and mark.row not in marks:
+                        marks[mark.row] = mark
+                        queue.append(parent)
+                        rows.append(mark.row)
         if shared:
-            for node, row in queue:
-                if any(edge in shared and edge[0] is not None for edge in tape.nodes[row].edges):
-                    run.handles.append(node.register_hook(functools.partial(self._sent, run, row)))
+            self._watch_shared(run, queue, rows, shared)
 
-    def _meet(self, node: Any, marks: dict[int, Mark], queue: list[Any]) -> None:
-        mark: Mark | None = node.metadata.get(KEY)
-        if mark is not None and mark.run == self._tape.run and mark.row not in marks:
-            marks[mark.row] = mark
-            queue.append((node, mark.row))
+    def _watch_shared(self, run: Run, queue: list[Any], rows: list[int], shared: set[tuple[int | None, int]]) -> None:
+        for node, row in zip(queue, rows, strict=True):
+            if any(edge in shared and edge[0] is not None for edge in self._tape.nodes[row].edges):
+                run.handles.append(node.register_hook(functools.partial(self._sent, run, row)))
 
     # -- on the engine's threads ---------------------------------------------------------------
     def _received(self, run: Run, row: int, gradients: Any) -> None:
         try:
-            with alone():
+            if _others():
+                with alone():
+                    received = tuple([self._gradient(g) for g in gradients])
+            elif len(gradients) == 1:
+                received = (self._gradient(gradients[0]),)
+            else:
                 received = tuple([self._gradient(g) for g in gradients])
-            step = [self._tape.tick(), run.index, row, received, None]
-            run.steps[row] = step
-            self._tape.steps.append(step)  # type: ignore[arg-type]
+            run.steps[row] = (self._tape.tick(), received)
         except Exception as error:
             self._trouble(error)
 
     def _sent(self, run: Run, row: int, sent: Any, received: Any) -> None:
         try:
-            step = run.steps.get(row)
-            if step is not None:
-                with alone():
-                    step[4] = tuple(self._gradient(g) for g in sent)
+            with alone():
+                run.sent[row] = tuple([self._gradient(g) for g in sent])
         except Exception as error:
             self._trouble(error)
 
     def _gradient(self, gradient: Any) -> GradientDraft | None:
-        if type(gradient) not in EXACT or torch._C._functorch.is_functorch_wrapped_tensor(gradient):
+        if type(gradient) not in EXACT or _wrapped(gradient):
             return None
-        return (tuple(gradient.shape), gradient.dtype, gradient.device, self._values.of(gradient))
+        value = self._values.of(gradient) if gradient.numel() <= SMALL else None
+        return (tuple(gradient.shape), gradient.dtype, gradient.device, value)
 
     # -- after the engine ----------------------------------------------------------------------
     def end(self, run: Run, result: Any, error: BaseException | None) -> None:
@@ -183,6 +190,8 @@ class Backwards:
         for handle in run.handles:
             handle.remove()
         draft = self._tape.backwards[run.index]
+        sent = run.sent
+        self._tape.steps += [(at, run.index, row, got, sent.get(row)) for row, (at, got) in run.steps.items()]
         if error is not None:
             draft.error = (type(error).__name__, str(error))
             draft.failed_node = next(reversed(run.steps), None)
@@ -206,7 +215,7 @@ class Backwards:
         order = draft.order + 1
         for row, leaf in run.leaves.items():
             step = run.steps.get(row)
-            added = step[3][0] if step is not None and step[3] else None
+            added = step[1][0] if step is not None and step[1] else None
             grad = self._grads.after_backward(leaf, run.index, run.site, added)
             if draft.create_graph and type(grad) in EXACT and grad.grad_fn is not None:  # type: ignore[union-attr]
                 self.nodes.row(grad.grad_fn, origin="backward", order=order)  # type: ignore[union-attr]
@@ -220,16 +229,22 @@ class Backwards:
         inputs = [*draft.roots, *(draft.inputs or ())]
         tape.calls.append(
             CallDraft(
-                draft.at, draft.at, "grad", "torch.autograd.grad", run.site, inputs, [], [], [], [],
+                draft.at, draft.at, "grad", "torch.autograd.grad", run.site, inputs, (), (), (),
                 False, torch.is_grad_enabled(), None, None,
             )
         )  # fmt: skip
+        outputs: list[int] = []
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
             row = None
             if type(tensor) in EXACT:
                 if tensor.grad_fn is not None:
                     self.nodes.row(tensor.grad_fn, origin="backward", order=draft.order + 1)
                 row = self._tensors.result(tensor, call)
-                tape.calls[call].outputs.append(row)
+                outputs.append(row)
             draft.results.append(row)
+        tape.calls[call].outputs = outputs
         tape.calls[call].end = tape.tick()
+
+
+_others = torch._C._len_torch_function_stack
+_wrapped = torch._C._functorch.is_functorch_wrapped_tensor

@@ -7,130 +7,76 @@ with our frame taken out of its traceback; a failure of ours is noted and the ca
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, handle_torch_function
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.overrides import _pop_mode as pop_mode
 from torch.overrides import _push_mode as push_mode
 
 from . import memory
-from .backward import ENTRIES, Backwards
+from .backward import Backwards
+from .compiled import CompiledProbe
+from .functions import (
+    BACKWARD,
+    CALL,
+    NAMED_CUTS,
+    READ_GRAD,
+    READ_GRAD_FN,
+    WRITE_DATA,
+    WRITE_GRAD,
+    Function,
+    plain_argument,
+)
 from .grads import Grads
 from .tape import CallDraft, Tape
-from .tensors import EXACT, Tensors, alone, version_of
+from .tensors import EXACT, Entry, Tensors, alone, version_of
+from .tracebacks import HANDLE
+from .unseen import inside_function
 
-HANDLE = handle_torch_function.__code__
-GETTER = type(torch.Tensor.grad.__get__)  # type: ignore[attr-defined]
-
-VIEW_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "real", "imag", "data"})
-"""Attributes of a tensor whose reading is an operation."""
-
-QUIET = frozenset(
-    "__repr__ __str__ __format__ __hash__ __len__ __contains__ __dir__ __reduce_ex__ __iter__ size dim ndimension numel "
-    "nelement stride storage_offset is_floating_point is_complex is_contiguous is_same_size is_set_to is_signed is_nonzero "
-    "element_size get_device has_names data_ptr storage untyped_storage _typed_storage _is_view _is_zerotensor is_conj "
-    "is_neg is_inference is_storage is_tensor type_as register_hook register_post_accumulate_grad_hook _set_grad_enabled "
-    "set_grad_enabled _record_function_enter_new _record_function_exit manual_seed is_grad_enabled is_shared "
-    "share_memory_ pin_memory is_pinned result_type can_cast get_default_dtype".split()
-)
-"""Functions that neither compute nor cut: not worth a row."""
-
-LEAVES_TORCH = {
-    "item": "item", "tolist": "item", "__float__": "item", "__int__": "item", "__bool__": "item",
-    "__index__": "item", "__complex__": "item", "numpy": "numpy", "__array__": "numpy",
-}  # fmt: skip
-"""Calls whose result is no tensor any more, and the cut they make."""
-
-NAMED_CUTS = {"detach": "detach", "detach_": "detach", "data": "data", "tensor": "copy", "as_tensor": "copy"}
 FACTORIES = ("_like", "new_")
-
-SCALARS = (int, float, bool, str)
-SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD = range(7)
-
-
-def _attribute(func: Any) -> tuple[str, str] | None:
-    """(`"grad"`, `"__get__"`) of an attribute access, None of any other function."""
-    if type(func) is not GETTER:
-        return None
-    return getattr(func.__self__, "__name__", ""), func.__name__
+SCALARS = frozenset({int, float, bool, str})
+TUPLE_ITERATOR = type(iter(()))
 
 
-def classify(func: Any) -> int:
-    """What kind of event a function of torch's API is."""
-    attribute = _attribute(func)
-    if attribute is not None:
-        return _classify_attribute(*attribute)
-    if func in ENTRIES:
-        return BACKWARD
-    name = getattr(func, "__name__", "")
-    return SKIP if name in QUIET or name.startswith("_record_function") else CALL
+class Inputs:
+    """The arguments of a call, sorted into tensors and plain values."""
 
+    __slots__ = ("tensors", "slots", "constants")
 
-def _classify_attribute(name: str, access: str) -> int:
-    if access == "__get__":
-        if name in VIEW_ATTRIBUTES:
-            return CALL
-        return {"grad": READ_GRAD, "grad_fn": READ_GRAD_FN}.get(name, SKIP)
-    return {"grad": WRITE_GRAD, "data": WRITE_DATA}.get(name, SKIP)
-
-
-def plain_argument(value: Any) -> Any:
-    """A small argument as plain data, None for what is not worth keeping."""
-    kind = type(value)
-    if kind in (int, float, bool):
-        return value
-    if kind is str:
-        return value[:40]
-    if isinstance(value, (torch.dtype, torch.device)):
-        return str(value).removeprefix("torch.")
-    if isinstance(value, slice) or value is Ellipsis:
-        return "..." if value is Ellipsis else _slice_text(value)
-    if isinstance(value, (tuple, list)) and len(value) <= 8:
-        items = [plain_argument(item) for item in value]
-        return None if any(item is None for item in items) else items
-    return None
-
-
-def _slice_text(value: slice) -> str:
-    parts = [value.start, value.stop] + ([value.step] if value.step is not None else [])
-    return ":".join("" if p is None else str(p) if type(p) is int else "?" for p in parts)
-
-
-class Pending:
-    """A call between its beginning and its end."""
-
-    __slots__ = ("entries", "tensors", "states", "slots", "constants", "at", "enabled", "site")
-
-    def __init__(self, tensors: Tensors, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.tensors: list[torch.Tensor] = []
         self.slots: list[Any] = []
-        self.constants: list[tuple[str, Any]] = []
-        for position, value in enumerate(args):
-            self._add(position, value)
-        for key, value in kwargs.items():
-            self._add(key, value)
-        self.entries = [tensors.current(tensor) for tensor in self.tensors]
-        self.states = [entry.state for entry in self.entries]
+        """Position or keyword of each tensor."""
+        self.constants: list[tuple[Any, Any]] = []
+        position = 0
+        for value in args:
+            kind = type(value)
+            if kind in EXACT:
+                self.tensors.append(value)
+                self.slots.append(position)
+            elif kind in SCALARS:
+                self.constants.append((position, value))
+            elif value is not None:
+                self._add(position, value)
+            position += 1
+        if kwargs:
+            for key, value in kwargs.items():
+                self._add(key, value)
 
     def _add(self, slot: Any, value: Any) -> None:
         kind = type(value)
         if kind in EXACT:
             self.tensors.append(value)
             self.slots.append(slot)
-        elif kind in SCALARS:
-            self.constants.append((slot, value))
-        elif value is None:
-            return
         elif kind in (list, tuple) and any(type(item) in EXACT for item in value):
             for i, item in enumerate(value):
                 if type(item) in EXACT:
                     self.tensors.append(item)
                     self.slots.append((slot, i))
-        else:
+        elif value is not None:
             constant = plain_argument(value)
             if constant is not None:
                 self.constants.append((slot, constant))
@@ -142,7 +88,14 @@ def tensors_in(result: Any) -> list[torch.Tensor]:
         return [result]
     if isinstance(result, (tuple, list)):
         return [item for item in result if type(item) in EXACT]
+    if type(result) is TUPLE_ITERATOR:  # `for row in x`: looked into without taking anything out
+        left = result.__reduce__()[1][0]
+        return [item for item in left if type(item) in EXACT] if isinstance(left, tuple) else []
     return []
+
+
+Pending = tuple[int, Any, bool, Inputs, list[Entry], list[int]]
+"""A call between its beginning and its end: (at, site, gradients enabled, inputs, their entries and states)."""
 
 
 class CallProbe(TorchFunctionMode):
@@ -157,29 +110,34 @@ class CallProbe(TorchFunctionMode):
         self._grads = grads
         self._backwards = backwards
         self._trouble = trouble
-        self._kinds: dict[Any, int] = {}
+        self._functions: dict[Any, Function] = {}
+        self._compiled = CompiledProbe(self.set_aside, self.put_back)
+        self._above: int | None = None
+        """Modes that lay above this one when it was set aside."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if kwargs is None:
             kwargs = {}
-        try:
-            kind = self._kinds[func]
-        except KeyError:
-            kind = self._kinds[func] = classify(func)
-        except TypeError:  # unhashable: a callable object of the user's
-            kind = CALL
+        if _compiling():  # constant for the compiler: what it compiles is the plain call
+            return func(*args, **kwargs)
         pending = None
-        if kind:
+        try:
             try:
+                function = self._functions[func]
+            except KeyError:
+                function = self._functions[func] = Function(func)
+            except TypeError:  # unhashable: a callable object of the user's
+                function = Function(func)
+            if function.kind:
                 if _others():
                     with alone():
-                        pending = self._before(kind, func, args, kwargs, sys._getframe(1))
+                        pending = self._before(function.kind, func, args, kwargs, _frame(1))
                 else:
-                    pending = self._before(kind, func, args, kwargs, sys._getframe(1))
-            except Exception as error:
-                self._trouble(error)
+                    pending = self._before(function.kind, func, args, kwargs, _frame(1))
+        except Exception as error:
+            self._trouble(error)
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
@@ -187,17 +145,19 @@ class CallProbe(TorchFunctionMode):
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if pending is not None:
-                self._after(kind, func, args, pending, None, error)
+                self._after(function, args, pending, None, error)
             raise
         if pending is not None:
-            self._after(kind, func, args, pending, result, None)
+            self._after(function, args, pending, result, None)
         return result
 
     # -- before and after ----------------------------------------------------------------------
     def _before(self, kind: int, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
         """What `_after` needs; None where there is nothing to note."""
-        if _transformed():
+        if _transforming() or _tracing():  # inside these, tensors are not what they seem: leave them alone
             return None
+        if not self._compiled.watching:
+            self._compiled.watch()
         tape = self._tape
         if kind != READ_GRAD and len(tape.calls) >= tape.limit:
             tape.dropped += 1
@@ -205,33 +165,33 @@ class CallProbe(TorchFunctionMode):
         while frame is not None and frame.f_code is HANDLE:
             frame = frame.f_back.f_back  # the Python wrapper that dispatched to us, and its caller
         site = tape.sites.at(frame)
+        if kind == CALL or kind == WRITE_DATA:
+            inputs = Inputs(args, kwargs)
+            current = self._tensors.current
+            entries = [current(tensor) for tensor in inputs.tensors]
+            return (tape.tick(), site, _grad_enabled(), inputs, entries, [entry.state for entry in entries])
         if kind == BACKWARD:
             return self._backwards.begin(func, args, kwargs, site)
-        if kind in (READ_GRAD, READ_GRAD_FN, WRITE_GRAD):
-            return site if type(args[0]) in EXACT else None
-        pending = Pending(self._tensors, args, kwargs)
-        pending.site = site
-        pending.enabled = torch.is_grad_enabled()
-        pending.at = tape.tick()
-        return pending
+        return site if type(args[0]) in EXACT else None
 
     def _after(
-        self, kind: int, func: Any, args: tuple[Any, ...], pending: Any, result: Any, error: BaseException | None
+        self, function: Function, args: tuple[Any, ...], pending: Any, result: Any, error: BaseException | None
     ) -> None:
         try:
             if _others():
                 with alone():
-                    self._note(kind, func, args, pending, result, error)
+                    self._note(function, args, pending, result, error)
             else:
-                self._note(kind, func, args, pending, result, error)
+                self._note(function, args, pending, result, error)
         except Exception as trouble:
             self._trouble(trouble)
 
     def _note(
-        self, kind: int, func: Any, args: tuple[Any, ...], pending: Any, result: Any, error: BaseException | None
+        self, function: Function, args: tuple[Any, ...], pending: Any, result: Any, error: BaseException | None
     ) -> None:
+        kind = function.kind
         if kind == CALL:
-            self._after_call(func, pending, result, error)
+            self._after_call(function, pending, result, error)
         elif kind == BACKWARD:
             self._backwards.end(pending, result, error)
         elif error is None:
@@ -249,63 +209,79 @@ class CallProbe(TorchFunctionMode):
         else:
             self._after_data(owner, pending)
 
-    def _after_call(self, func: Any, pending: Pending, result: Any, error: BaseException | None) -> None:
+    def _after_call(self, function: Function, pending: Pending, result: Any, error: BaseException | None) -> None:
         tape = self._tape
-        name, qualified = _names(func)
-        outputs = tensors_in(result)
-        changed = [t for t, e in zip(pending.tensors, pending.entries, strict=True) if e.version != version_of(t)]
-        if not outputs and not changed and error is None and not _worth_a_row(name, pending.tensors):
+        at, site, enabled, inputs, entries, states = pending
+        outputs = [result] if type(result) in EXACT else tensors_in(result)
+        changed = _changed(inputs.tensors, entries)
+        if not outputs and not changed and error is None and not _worth_a_row(function, inputs.tensors):
             return
         draft = CallDraft(
-            pending.at, pending.at, name, qualified, pending.site, pending.states, pending.slots, pending.constants,
-            [], [], bool(changed), pending.enabled, None, None,
+            at, at, function.name, function.qualified, site, states, inputs.slots, inputs.constants, (), bool(changed),
+            enabled, None, None,
         )  # fmt: skip
         call = len(tape.calls)
         tape.calls.append(draft)
         if error is not None:
             draft.error = (type(error).__name__, str(error))
+        elif changed:
+            self._note_changed(draft, call, outputs, changed)
         else:
-            self._note_outputs(draft, call, outputs, changed)
-            if name == "retain_grad" and pending.tensors:
-                self._tensors.retain(pending.tensors[0])
-            draft.cut = None if changed else self._cut(name, draft, outputs)
+            draft.outputs = self._results(draft, call, outputs)
+            if function.name == "retain_grad" and inputs.tensors:
+                self._tensors.retain(inputs.tensors[0])
+            draft.cut = self._cut(function, draft, outputs)
         draft.end = tape.tick()
         if changed:
             self._grads.after_inplace(changed, draft)
 
-    def _note_outputs(
+    def _note_changed(
         self, draft: CallDraft, call: int, outputs: list[torch.Tensor], changed: list[torch.Tensor]
     ) -> None:
         tensors = self._tensors
-        first_saved = len(self._tape.saved)
+        rows: list[int] = []
         for tensor in changed:
-            draft.outputs.append(tensors.result(tensor, call))
+            rows.append(tensors.result(tensor, call))
             entry = tensors.known(tensor)
             if entry is not None and entry.storage is not None:
                 tensors.last_change[entry.storage] = call
             memory.changed(tensor, draft.name, draft.site)
-        for tensor in outputs:
-            if changed and any(tensor is one for one in changed):
-                continue
-            entry = tensors.known(tensor)
-            if (
-                entry is not None and entry.state in draft.inputs and entry.requires_grad == tensor.requires_grad
-                and entry.version == version_of(tensor)
-            ):  # fmt: skip
-                draft.outputs.append(entry.state)  # `contiguous()`, `to()`: the input itself
-            else:
-                draft.outputs.append(tensors.result(tensor, call))
-        if len(self._tape.saved) > first_saved:
-            self._backwards.nodes.own_results(first_saved, draft.outputs)
+        draft.outputs = rows
+        rest = [tensor for tensor in outputs if not any(tensor is one for one in changed)]
+        draft.outputs = [*rows, *self._results(draft, call, rest)]
 
-    def _cut(self, name: str, draft: CallDraft, outputs: list[torch.Tensor]) -> str | None:
+    def _results(self, draft: CallDraft, call: int, outputs: list[torch.Tensor]) -> list[int]:
+        """Rows of what a call gave back; an input that it handed through keeps its row."""
+        tensors = self._tensors
+        first_saved = len(self._tape.saved)
+        rows: list[int] = []
+        for tensor in outputs:
+            entry = tensors.entries.get(id(tensor))
+            if (
+                entry is not None and entry.state in draft.inputs and entry() is tensor
+                and entry.requires_grad == tensor.requires_grad and entry.version == version_of(tensor)
+            ):  # fmt: skip
+                rows.append(entry.state)  # `contiguous()`, `to()`: the input itself
+            else:
+                rows.append(tensors.result(tensor, call))
+        if len(rows) > 1 and len(self._tape.saved) > first_saved:
+            self._backwards.nodes.own_results(first_saved, rows)
+        return rows
+
+    def _cut(self, function: Function, draft: CallDraft, outputs: list[torch.Tensor]) -> str | None:
         """Why no gradient passes this call, None where one does or none would."""
-        if not any(self._tape.tensors[state][8] for state in draft.inputs):
+        for output in outputs:
+            if output.requires_grad:
+                return None
+        rows = self._tape.tensors
+        for state in draft.inputs:
+            if rows[state][8]:
+                break
+        else:
             return None
-        if name in LEAVES_TORCH:
-            return LEAVES_TORCH[name]
-        if not outputs or any(t.requires_grad for t in outputs):
-            return None
+        if function.leaves is not None or not outputs:
+            return function.leaves
+        name = function.name
         if name in NAMED_CUTS:
             return NAMED_CUTS[name]
         if name.endswith(FACTORIES[0]) or name.startswith(FACTORIES[1]):
@@ -313,22 +289,33 @@ class CallProbe(TorchFunctionMode):
         if torch.is_inference_mode_enabled():
             return "inference"
         if not draft.grad_enabled:
-            return "no_grad"
+            return None if inside_function(draft.site) else "no_grad"
         discrete = not any(t.dtype.is_floating_point or t.dtype.is_complex for t in outputs)
         return "integer" if discrete else None
 
     def _after_data(self, owner: torch.Tensor, pending: Pending) -> None:
+        at, site, enabled, _, _, states = pending
         draft = CallDraft(
-            pending.at, pending.at, "data=", "Tensor.data.__set__", pending.site, pending.states[:1], [0], [], [], [],
-            True, pending.enabled, None, None,
-        )  # fmt: skip
+            at, at, "data=", "Tensor.data.__set__", site, states[:1], (0,), (), (), True, enabled, None, None
+        )
         self._tape.calls.append(draft)
-        draft.outputs.append(self._tensors.result(owner, len(self._tape.calls) - 1))
+        draft.outputs = [self._tensors.result(owner, len(self._tape.calls) - 1)]
         draft.end = self._tape.tick()
 
-    # -- coming off ----------------------------------------------------------------------------
+    # -- coming on and off ----------------------------------------------------------------------------
+    def enter(self) -> None:
+        """Put this mode on its stack."""
+        self._compiled.watch()
+        self.__enter__()
+
     def leave(self) -> None:
         """Take this mode off its stack, also from below modes that the cell left open."""
+        self._compiled.stop()
+        self.set_aside()
+        self._above = None
+
+    def set_aside(self) -> None:
+        """Take this mode off its stack until `put_back`."""
         if not any(mode is self for mode in _get_current_function_mode_stack()):
             return
         above = []
@@ -336,33 +323,41 @@ class CallProbe(TorchFunctionMode):
             above.append(mode)
         for mode in reversed(above):
             push_mode(mode)
+        self._above = len(above)
+
+    def put_back(self) -> None:
+        """Undo `set_aside`, in the same place of the stack."""
+        if self._above is None:
+            return
+        above = [pop_mode() for _ in range(min(self._above, _others()))]
+        push_mode(self)
+        for mode in reversed(above):
+            push_mode(mode)
+        self._above = None
 
 
-@functools.lru_cache(maxsize=4096)
-def _names(func: Any) -> tuple[str, str]:
-    """(short, qualified) name of a torch function."""
-    attribute = _attribute(func)
-    if attribute is not None:
-        return attribute[0], f"Tensor.{attribute[0]}"
-    name = getattr(func, "__name__", type(func).__name__)
-    owner = getattr(func, "__qualname__", name).rpartition(".")[0]
-    if owner in ("TensorBase", "_TensorBase", "Tensor"):
-        return name, f"Tensor.{name}"
-    module = getattr(func, "__module__", None) or "torch"
-    return name, f"{module}.{name}"
+def _changed(tensors: list[torch.Tensor], entries: list[Entry]) -> list[torch.Tensor]:
+    """The inputs whose version moved while the call ran."""
+    changed = []
+    for tensor, entry in zip(tensors, entries, strict=True):
+        try:
+            version = tensor._version
+        except RuntimeError:  # inference tensors have none
+            continue
+        if version != entry.version:
+            changed.append(tensor)
+    return changed
 
 
-def _worth_a_row(name: str, inputs: list[torch.Tensor]) -> bool:
-    if name == "retain_grad" or name in ("numpy", "__array__"):
+def _worth_a_row(function: Function, inputs: list[torch.Tensor]) -> bool:
+    if function.name == "retain_grad" or function.leaves == "numpy":
         return True
-    return name in LEAVES_TORCH and any(t.requires_grad for t in inputs)
+    return function.leaves is not None and any(t.requires_grad for t in inputs)
 
 
+_frame = sys._getframe
 _others = torch._C._len_torch_function_stack
-_interpreter = torch._C._functorch.peek_interpreter_stack
+_transforming = torch._C._are_functorch_transforms_active
 _tracing = torch._C._get_tracing_state
-
-
-def _transformed() -> bool:
-    """Inside `torch.func` transforms and tracers tensors are not what they seem: leave them alone."""
-    return _interpreter() is not None or _tracing() is not None
+_grad_enabled = torch.is_grad_enabled
+_compiling = torch.compiler.is_dynamo_compiling

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import types
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +15,6 @@ from ..trace import (
     Call,
     Failure,
     GradChange,
-    Gradient,
     Name,
     Node,
     Saved,
@@ -24,32 +25,151 @@ from ..trace import (
     Warned,
 )
 from .memory import GradientDraft
+from .rows import Gradients, device_name, maker
 from .sources import PACKAGE, Chain, Site, is_user_file
 from .tape import BackwardDraft, Tape
 from .tensors import dtype_name
 from .values import plain
 
 
+class Frozen:
+    """The rows of all tables, made from the drafts on a tape."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.of_site = tape.places.of_site
+        self.gradients = Gradients()
+
+    def tables(self) -> dict[str, tuple[Any, ...]]:
+        """Every table by its name in the trace."""
+        tape = self.tape
+        name, storage, warned = maker(Name), maker(Storage), maker(Warned)
+        return {
+            "storages": tuple([storage(i, size, device_name(on)) for i, (size, on) in enumerate(tape.storages)]),
+            "tensors": tuple(self.tensors()),
+            "names": tuple([name(i, *row) for i, row in enumerate(tape.names)]),
+            "calls": tuple(self.calls()),
+            "accesses": tuple(self.accesses()),
+            "nodes": tuple(self.nodes()),
+            "saved": tuple(self.saved()),
+            "backwards": tuple([self.backward(i, draft) for i, draft in enumerate(tape.backwards)]),
+            "steps": tuple(self.steps()),
+            "changes": tuple(self.changes()),
+            "warnings": tuple(
+                [warned(i, *row[:3], self.of_site(row[3])) for i, row in enumerate(tape.warnings)]
+            ),
+        }  # fmt: skip
+
+    def first(self, site: Site | None) -> int | None:
+        """The innermost place of a site."""
+        places = self.of_site(site)
+        return places[0] if places else None
+
+    def tensors(self) -> Iterator[Tensor]:
+        make, origins = maker(Tensor), self.tape.origins
+        for i, row in enumerate(self.tape.tensors):
+            (at, obj, version, shape, dtype, device, storage, size,
+             needs, leaf, node, nr, call, retains, param, value, of) = row  # fmt: skip
+            origin = origins.get(obj) if call is None and origins else None
+            earlier: tuple[Any, ...] = ()
+            if origin is not None:
+                earlier = (self.first(origin.site), origin.cut, self.first(origin.cut_site), origin.cut_source)
+            yield make(
+                i, at, obj, version, shape, dtype_name(dtype), device_name(device), storage, size, needs, leaf,
+                node, nr, call, retains, param, plain(value), of, *earlier,
+            )  # fmt: skip
+
+    def saved(self) -> Iterator[Saved]:
+        make = maker(Saved)
+        for i, row in enumerate(self.tape.saved):
+            at, node, slot, owner, storage, shape, dtype, device, size, version, changed, hidden = row
+            place, by = (self.first(changed.site), changed.name) if changed is not None else (None, None)
+            yield make(
+                i, at, node, slot, owner, storage, shape, dtype_name(dtype) if dtype is not None else "",
+                device_name(device), size, version, place, by, hidden,
+            )  # fmt: skip
+
+    def calls(self) -> Iterator[Call]:
+        make, of_site = maker(Call), self.of_site
+        nodes: dict[int, list[int]] = {}
+        for node in self.tape.nodes:
+            if node.call is not None:
+                nodes.setdefault(node.call, []).append(node.row)
+        for i, draft in enumerate(self.tape.calls):
+            places = of_site(draft.site)
+            yield make(
+                i, draft.at, draft.end, draft.name, draft.qualified, places, tuple(draft.inputs),
+                _constants(draft.constants) if draft.constants else (), tuple(draft.outputs), tuple(nodes.get(i, ())),
+                draft.inplace, draft.grad_enabled, draft.cut,
+                None if draft.error is None else Failure(draft.end, *draft.error, places),
+            )  # fmt: skip
+
+    def accesses(self) -> Iterator[Access]:
+        """Only the readings that the user's own code made: torch's own look at `.grad` all the time."""
+        make = maker(Access)
+        i = 0
+        for at, attribute, tensor, site, result, node in self.tape.accesses:
+            if site.direct:
+                name = site.assigned[0].name if site.assigned else None
+                yield make(i, at, attribute, tensor, self.of_site(site), result, node, name)
+                i += 1
+
+    def nodes(self) -> Iterator[Node]:
+        make = maker(Node)
+        for i, draft in enumerate(self.tape.nodes):
+            by = draft.freed_by
+            freed_site = self.tape.backwards[by].site if by is not None else draft.freed
+            yield make(
+                i, draft.at, draft.name, draft.call, draft.origin, self.first(draft.site), draft.edges, draft.leaf,
+                draft.order, by, draft.freed_at, self.first(freed_site),
+            )  # fmt: skip
+
+    def backward(self, i: int, draft: BackwardDraft) -> Backward:
+        places = self.of_site(draft.site)
+        error = None
+        if draft.error is not None:
+            error = Failure(draft.end, *draft.error, places, draft.failed_node)
+        row: Backward = maker(Backward)(
+            i, draft.at, draft.end, draft.kind, places, tuple(draft.roots), self.gradients.all(draft.gradients),
+            None if draft.inputs is None else tuple(draft.inputs), draft.retain_graph, draft.create_graph, draft.order,
+            tuple(draft.results), error,
+        )  # fmt: skip
+        return row
+
+    def steps(self) -> Iterator[Step]:
+        received: dict[tuple[int, int], Any] = {}
+        fan_in: dict[tuple[int, int, int], int] = {}
+        nodes = self.tape.nodes
+        for _, backward, node, got, _ in self.tape.steps:
+            received[backward, node] = got
+            for parent, nr in nodes[node].edges:
+                if parent is not None:
+                    fan_in[backward, parent, nr] = fan_in.get((backward, parent, nr), 0) + 1
+        make, gradients = maker(Step), self.gradients
+        for i, (at, backward, node, got, sent) in enumerate(sorted(self.tape.steps, key=operator.itemgetter(0))):
+            if sent is None:
+                sent = [
+                    _only_part(received.get((backward, parent)), nr)
+                    if parent is not None and fan_in[backward, parent, nr] == 1
+                    else None
+                    for parent, nr in nodes[node].edges
+                ]
+            yield make(i, at, backward, node, gradients.all(got), gradients.all(sent))
+
+    def changes(self) -> Iterator[GradChange]:
+        make, one, of_site = maker(GradChange), self.gradients.one, self.of_site
+        for i, row in enumerate(self.tape.changes):
+            at, obj, tensor, kind, backward, site, before, added, after, origin = row
+            yield make(
+                i, at, obj, tensor, kind, backward, of_site(site), one(before), one(added), one(after), of_site(origin)
+            )
+
+
 def freeze(tape: Tape, failure: Failure | None) -> Trace:
     """The finished trace; every row of the tape in its table, every place resolved."""
     for site in tape.sites.all():
         tape.places.settle(site)
-    tables: dict[str, Any] = {
-        "storages": tuple(Storage(i, size, str(device)) for i, (size, device) in enumerate(tape.storages)),
-        "tensors": tuple(_tensor(tape, i, row) for i, row in enumerate(tape.tensors)),
-        "names": tuple(_name(tape, i, row) for i, row in enumerate(tape.names)),
-        "calls": tuple(_call(tape, i) for i in range(len(tape.calls))),
-        "accesses": _accesses(tape),
-        "nodes": tuple(_node(tape, i) for i in range(len(tape.nodes))),
-        "saved": tuple(_saved(tape, i, row) for i, row in enumerate(tape.saved)),
-        "backwards": tuple(_backward(tape, i, draft) for i, draft in enumerate(tape.backwards)),
-        "steps": tuple(_steps(tape)),
-        "changes": tuple(_change(tape, i, row) for i, row in enumerate(tape.changes)),
-        "warnings": tuple(
-            Warned(i, at, category, message, tape.places.of_site(site))
-            for i, (at, category, message, site) in enumerate(tape.warnings)
-        ),
-    }
+    tables: dict[str, Any] = Frozen(tape).tables()
     source = tape.places.main_source()
     return Trace(
         run=tape.run, torch=str(torch.__version__), source=source, sources=tape.places.sources(),
@@ -69,126 +189,14 @@ def failure_of(tape: Tape, error: BaseException, node: int | None) -> Failure:
     return Failure(tape.tick(), type(error).__name__, str(error), places, node)
 
 
-def _tensor(tape: Tape, i: int, row: tuple[Any, ...]) -> Tensor:
-    at, obj, version, shape, dtype, device, storage, size, needs, leaf, node, nr, call, retains, param, value, of = row
-    origin = tape.origins.get(obj) if call is None else None
-    earlier: tuple[Any, ...] = ()
-    if origin is not None:
-        earlier = (_first(tape, origin.site), origin.cut, _first(tape, origin.cut_site), origin.cut_source)
-    return Tensor(
-        i, at, obj, version, shape, dtype_name(dtype), str(device), storage, size, needs, leaf, node, nr, call, retains, param,
-        plain(value), of, *earlier,
-    )  # fmt: skip
-
-
-def _saved(tape: Tape, i: int, row: tuple[Any, ...]) -> Saved:
-    at, node, slot, owner, storage, shape, dtype, device, size, version, changed, hidden = row
-    place = _first(tape, changed.site) if changed is not None else None
-    return Saved(
-        i, at, node, slot, owner, storage, shape, dtype_name(dtype) if dtype is not None else "", str(device), size,
-        version, place, changed.name if changed is not None else None, hidden,
-    )  # fmt: skip
-
-
-def _first(tape: Tape, site: Site | None) -> int | None:
-    places = tape.places.of_site(site)
-    return places[0] if places else None
-
-
-def _name(tape: Tape, i: int, row: tuple[int, str, int, Any, str]) -> Name:
-    at, name, tensor, place, function = row
-    found = tape.places.of_chain(place) if place is not None else ()
-    return Name(i, at, name, tensor, found[0] if found else None, function)
-
-
-def _call(tape: Tape, i: int) -> Call:
-    draft = tape.calls[i]
-    places = tape.places.of_site(draft.site)
-    error = None
-    if draft.error is not None:
-        error = Failure(draft.end, *draft.error, places)
-    return Call(
-        i, draft.at, draft.end, draft.name, draft.qualified, places, tuple(draft.inputs), _constants(draft.constants),
-        tuple(draft.outputs), tuple(draft.nodes), draft.inplace, draft.grad_enabled, draft.cut, error,
-    )  # fmt: skip
-
-
-def _constants(constants: list[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
-    return tuple((str(key), plain(value[:40] if isinstance(value, str) else value)) for key, value in constants)
-
-
-def _accesses(tape: Tape) -> tuple[Access, ...]:
-    """Only the readings that the user's own code made: torch's own look at `.grad` all the time."""
-    rows: list[Access] = []
-    for at, attribute, tensor, site, result, node in tape.accesses:
-        if site.direct:
-            places = tape.places.of_site(site)
-            name = site.assigned[0].name if site.assigned else None
-            rows.append(Access(len(rows), at, attribute, tensor, places, result, node, name))
-    return tuple(rows)
-
-
-def _node(tape: Tape, i: int) -> Node:
-    draft = tape.nodes[i]
-    freed_site = tape.backwards[draft.freed_by].site if draft.freed_by is not None else draft.freed_site
-    return Node(
-        i, draft.at, draft.name, draft.call, draft.origin, _first(tape, draft.site), draft.edges, draft.leaf,
-        draft.order, draft.freed_by, draft.freed_at, _first(tape, freed_site),
-    )  # fmt: skip
-
-
-def _gradient(draft: GradientDraft | None) -> Gradient | None:
-    if draft is None:
-        return None
-    shape, dtype, device, value = draft
-    return Gradient(shape, dtype_name(dtype), str(device), plain(value))
-
-
-def _backward(tape: Tape, i: int, draft: BackwardDraft) -> Backward:
-    places = tape.places.of_site(draft.site)
-    error = None
-    if draft.error is not None:
-        error = Failure(draft.end, *draft.error, places, draft.failed_node)
-    return Backward(
-        i, draft.at, draft.end, draft.kind, places, tuple(draft.roots), tuple(_gradient(g) for g in draft.gradients),
-        None if draft.inputs is None else tuple(draft.inputs), draft.retain_graph, draft.create_graph, draft.order,
-        tuple(draft.results), error,
-    )  # fmt: skip
-
-
-def _steps(tape: Tape) -> list[Step]:
-    received = {(row[1], row[2]): row[3] for row in tape.steps}
-    fan_in: dict[tuple[int, int, int], int] = {}
-    for _, backward, node, *_ in tape.steps:
-        for parent, nr in tape.nodes[node].edges:
-            if parent is not None:
-                key = (backward, parent, nr)
-                fan_in[key] = fan_in.get(key, 0) + 1
-    steps = []
-    for i, (at, backward, node, got, sent) in enumerate(tape.steps):
-        if sent is None:
-            sent = tuple(
-                _only_part(received.get((backward, parent)), nr)
-                if parent is not None and fan_in[backward, parent, nr] == 1
-                else None
-                for parent, nr in tape.nodes[node].edges
-            )
-        steps.append(Step(i, at, backward, node, tuple(map(_gradient, got)), tuple(map(_gradient, sent))))
-    return steps
+def _constants(constants: Sequence[tuple[Any, Any]]) -> tuple[tuple[str, Any], ...]:
+    return tuple([(str(key), plain(value[:40] if isinstance(value, str) else value)) for key, value in constants])
 
 
 def _only_part(received: Any, nr: int) -> GradientDraft | None:
     """What a parent with one child received is what that child sent."""
     part: GradientDraft | None = received[nr] if received is not None and nr < len(received) else None
     return part
-
-
-def _change(tape: Tape, i: int, row: tuple[Any, ...]) -> GradChange:
-    at, obj, tensor, kind, backward, site, before, added, after, origin = row
-    return GradChange(
-        i, at, obj, tensor, kind, backward, tape.places.of_site(site), _gradient(before), _gradient(added),
-        _gradient(after), tape.places.of_site(origin),
-    )  # fmt: skip
 
 
 def code_called(error: BaseException) -> tuple[types.FrameType, Chain] | None:

@@ -14,12 +14,12 @@ VIEW_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "real", "imag", "data"})
 """Attributes of a tensor whose reading is an operation."""
 
 QUIET = frozenset(
-    "__repr__ __str__ __format__ __hash__ __len__ __contains__ __dir__ __reduce_ex__ __iter__ size dim ndimension numel "
-    "nelement stride storage_offset is_floating_point is_complex is_contiguous is_same_size is_set_to is_signed is_nonzero "
-    "element_size get_device has_names data_ptr storage untyped_storage _typed_storage _is_view _is_zerotensor is_conj "
-    "is_neg is_inference is_storage is_tensor type_as register_hook register_post_accumulate_grad_hook _set_grad_enabled "
-    "set_grad_enabled _record_function_enter_new _record_function_exit manual_seed is_grad_enabled is_shared "
-    "share_memory_ pin_memory is_pinned result_type can_cast get_default_dtype".split()
+    "__repr__ __str__ __format__ __hash__ __len__ __contains__ __dir__ __reduce_ex__ size dim ndimension numel "
+    "nelement stride storage_offset is_floating_point is_complex is_contiguous is_same_size is_set_to is_signed "
+    "is_nonzero element_size get_device has_names data_ptr storage untyped_storage _typed_storage _is_view "
+    "_is_zerotensor is_conj is_neg is_inference is_storage is_tensor register_hook register_post_accumulate_grad_hook "
+    "_set_grad_enabled set_grad_enabled _record_function_enter_new _record_function_exit manual_seed is_grad_enabled "
+    "is_shared share_memory_ pin_memory is_pinned result_type can_cast get_default_dtype".split()
 )
 """Functions that neither compute nor cut: not worth a row."""
 

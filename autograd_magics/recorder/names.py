@@ -61,15 +61,21 @@ class Namespace:
 
 def assigned(tape: Tape) -> None:
     """Append a name for every result that was stored under one."""
+    by_site: dict[int, list[tuple[str, int | None, int | None, str]]] = {}
     for call in tape.calls:
-        if call.outputs and call.site.chain is not None:
-            for name in tape.places.assigned(call.site):
-                output = name.output or 0
-                if name.output is None and len(call.outputs) > 1 and not call.inplace:
-                    continue  # one name for a whole tuple
-                if output < len(call.outputs):
-                    place = (name.code, name.offset)
-                    tape.names.append((call.end, name.name, call.outputs[output], place, name.code.co_name))
+        if not call.outputs or not call.site.chain:
+            continue
+        stored = by_site.get(id(call.site))
+        if stored is None:
+            stored = by_site[id(call.site)] = [
+                (one.name, one.output, tape.places.of_chain((one.code, one.offset))[0], one.code.co_name)
+                for one in tape.places.assigned(call.site)
+            ]
+        for name, output, place, function in stored:
+            if output is None and len(call.outputs) > 1 and not call.inplace:
+                continue  # one name for a whole tuple
+            if (output or 0) < len(call.outputs):
+                tape.names.append((call.end, name, call.outputs[output or 0], place, function))
 
 
 def found(tape: Tape, tensors: Tensors, namespace: Namespace) -> None:
@@ -88,7 +94,7 @@ def used(tape: Tape) -> None:
     named = {tape.tensors[row][1] for _, _, row, _, _ in tape.names}
     for call in tape.calls:
         missing = [i for i, row in enumerate(call.inputs) if tape.tensors[row][1] not in named]
-        if not missing or call.site.chain is None:
+        if not missing or not call.site.chain:
             continue
         arguments = _argument_texts(tape, call)
         for i in missing:

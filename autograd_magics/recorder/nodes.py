@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from . import memory
-from .sources import Site
 from .tape import NodeDraft, Tape
 from .tensors import EXACT, Tensors, version_of
 
 KEY = "autograd_magics"
+UNSEEN = "unseen"
 RAW = "_raw_saved_"
 ACCUMULATE = type(torch.ones((), requires_grad=True).view(()).grad_fn.next_functions[0][0])  # type: ignore[union-attr]
 
@@ -25,22 +25,10 @@ NODE_BUDGET = 30_000
 at and frees a chain of such nodes by recursion: beyond some 40,000 in a row that overflows an 8 MB stack."""
 
 
-class Mark:
-    """What a node remembers of us, also in later cells."""
-
-    __slots__ = ("run", "row", "site", "freed", "versions")
-
-    def __init__(self, run: str, row: int, site: Site | None) -> None:
-        self.run = run
-        self.row = row
-        self.site = site
-        self.freed: Site | None = None
-        self.versions: dict[str, int] | None = None
-
-
 @functools.cache
-def _slots(kind: type) -> tuple[str, ...]:
-    return tuple(name for name in dir(kind) if name.startswith(RAW))
+def _slots(kind: type) -> tuple[tuple[str, str], ...]:
+    """(attribute, slot) of each saved tensor of a kind of node."""
+    return tuple((name, name[len(RAW) :]) for name in dir(kind) if name.startswith(RAW))
 
 
 class Nodes:
@@ -50,7 +38,17 @@ class Nodes:
         self._tape = tape
         self._tensors = tensors
         self._leaf_nodes: dict[int, int] = {}
+        self._first = torch._C._autograd._get_sequence_nr()
+        """Number of the first node that this recording can have seen being made."""
         tensors.node_of = self.of_tensor
+
+    def begin(self) -> None:
+        """The recording starts: nodes made from now on are its own."""
+        self._first = torch._C._autograd._get_sequence_nr()
+
+    def made_here(self, node: Any) -> bool:
+        """Whether a node without a mark was made since the recording began."""
+        return KEY not in node.metadata and bool(node._sequence_nr() >= self._first) and type(node) is not ACCUMULATE
 
     def of_tensor(self, tensor: torch.Tensor, call: int | None) -> int | None:
         """The row of a tensor's `grad_fn`; None where looking would rebuild it."""
@@ -62,21 +60,32 @@ class Nodes:
 
     def known(self, node: Any) -> int | None:
         """The row of a node that this recording has met."""
-        mark = node.metadata.get(KEY)
-        return mark.row if mark is not None and mark.run == self._tape.run else None
+        draft = node.metadata.get(KEY)
+        return draft.row if draft is not None and draft.run == self._tape.run else None
 
-    def row(self, node: Any, call: int | None = None, origin: str = "unseen", order: int = 1) -> int | None:
+    def row(self, node: Any, call: int | None = None, origin: str = "earlier", order: int = 1) -> int | None:
         """The row of a node; it and all unknown nodes behind it are added, nearest last (no recursion)."""
-        mark = node.metadata.get(KEY)
-        if mark is not None and mark.run == self._tape.run:
-            return int(mark.row)
-        if len(self._tape.nodes) >= NODE_BUDGET:
+        tape = self._tape
+        run = tape.run
+        draft = node.metadata.get(KEY)
+        if draft is not None and draft.run == run:
+            return int(draft.row)
+        if len(tape.nodes) >= NODE_BUDGET:
             return None
-        parents = node.next_functions
-        if all(parent is None or self.known(parent) is not None for parent, _ in parents):
-            return self._add(node, call, origin, order)
+        edges: list[tuple[int | None, int]] = []
+        for parent, nr in node.next_functions:
+            if parent is None:
+                edges.append((None, nr))
+                continue
+            behind = parent.metadata.get(KEY)
+            if behind is None or behind.run != run:
+                break
+            edges.append((behind.row, nr))
+        else:
+            return self._add(node, call, origin, order, tuple(edges))
         for one in reversed(self._unknown_behind(node)):
-            self._add(one, call, origin, order)
+            behind_edges = tuple((None if p is None else self.known(p), nr) for p, nr in one.next_functions)
+            self._add(one, call, origin, order, behind_edges)
         return self.known(node)
 
     def _unknown_behind(self, node: Any) -> list[Any]:
@@ -100,38 +109,39 @@ class Nodes:
         post.reverse()
         return post
 
-    def _add(self, node: Any, call: int | None, origin: str, order: int) -> int:
-        tape = self._tape
-        metadata = node.metadata
-        mark: Mark | None = metadata.get(KEY)
+    def _add(
+        self, node: Any, call: int | None, origin: str, order: int, edges: tuple[tuple[int | None, int], ...]
+    ) -> int:
         if type(node) is ACCUMULATE:
-            return self._add_leaf(node, metadata)
-        name = node.name().removeprefix("torch::autograd::")
-        site = mark.site if mark is not None else None
-        if mark is not None:
-            origin = "earlier"
-        elif call is not None:
-            origin = "call"
-            site = tape.calls[call].site
-        row = len(tape.nodes)
-        edges = tuple((None if p is None else self.known(p), nr) for p, nr in node.next_functions)
+            return self._add_leaf(node)
+        tape = self._tape
+        nodes = tape.nodes
+        earlier: NodeDraft | None = node.metadata.get(KEY)
+        site = None
+        if earlier is not None:
+            origin, call, site = "earlier", None, earlier.site
+        elif call is not None and node._sequence_nr() >= self._first:
+            made_by = tape.calls[call]
+            origin, site = ("unseen" if made_by.qualified == UNSEEN else "call"), made_by.site
+        else:
+            call = None
         for parent, _ in edges:
-            if parent is not None and tape.nodes[parent].order > order:
-                order = tape.nodes[parent].order
-        draft = NodeDraft(tape.tick(), name, call if origin == "call" else None, origin, site, edges, None, order)
-        if mark is not None:
-            draft.freed_site = mark.freed
-        tape.nodes.append(draft)
-        versions = mark.versions if mark is not None else None
-        metadata[KEY] = fresh = Mark(tape.run, row, site)
-        fresh.freed = draft.freed_site
-        if draft.freed_site is None:
-            self._read_saved(node, row, versions, fresh)
-        if call is not None and origin == "call":
-            tape.calls[call].nodes.append(row)
+            if parent is not None and nodes[parent].order > order:
+                order = nodes[parent].order
+        row = len(nodes)
+        draft = NodeDraft(
+            tape.run, row, tape.tick(), node.name().removeprefix("torch::autograd::"), call, origin, site, edges,
+            None, order,
+        )  # fmt: skip
+        nodes.append(draft)
+        node.metadata[KEY] = draft
+        if earlier is not None:
+            draft.freed, draft.versions = earlier.freed, earlier.versions
+        if draft.freed is None:
+            self._read_saved(node, draft, earlier is None)
         return row
 
-    def _add_leaf(self, node: Any, metadata: dict[str, Any]) -> int:
+    def _add_leaf(self, node: Any) -> int:
         tape = self._tape
         leaf = node.variable
         state = self._tensors.state(leaf) if type(leaf) in EXACT else None
@@ -139,50 +149,53 @@ class Nodes:
         row = self._leaf_nodes.get(obj) if obj is not None else None
         if row is None:
             row = len(tape.nodes)
-            tape.nodes.append(NodeDraft(tape.tick(), "AccumulateGrad", None, "leaf", None, (), state, 1))
+            tape.nodes.append(NodeDraft(tape.run, row, tape.tick(), "AccumulateGrad", None, "leaf", None, (), state, 1))
             if obj is not None:
                 self._leaf_nodes[obj] = row
-        metadata[KEY] = Mark(tape.run, row, None)
+        node.metadata[KEY] = tape.nodes[row]
         return row
 
     # -- saved tensors -------------------------------------------------------------------------
-    def _read_saved(self, node: Any, row: int, versions: dict[str, int] | None, mark: Mark) -> None:
-        for attribute in _slots(type(node)):
+    def _read_saved(self, node: Any, draft: NodeDraft, fresh: bool) -> None:
+        for attribute, slot in _slots(type(node)):
             try:
                 raw = getattr(node, attribute)
             except RuntimeError:
                 return  # freed by a backward that nobody watched
             if type(raw) is tuple:
-                slot = attribute[len(RAW) :]
                 numbered = slot != "tensors"
                 for i, item in enumerate(raw):
-                    self._add_saved(item, row, f"{slot}[{i}]" if numbered else str(i), versions, mark)
+                    self._add_saved(item, draft, f"{slot}[{i}]" if numbered else str(i), fresh)
             else:
-                self._add_saved(raw, row, attribute[len(RAW) :], versions, mark)
+                self._add_saved(raw, draft, slot, fresh)
 
-    def _add_saved(self, raw: Any, row: int, slot: str, versions: dict[str, int] | None, mark: Mark) -> None:
+    def _add_saved(self, raw: Any, draft: NodeDraft, slot: str, fresh: bool) -> None:
         tape = self._tape
         if raw.unpack_hook is not None:
-            tape.saved.append((tape.tick(), row, slot, None, None, (), None, "", 0, None, None, True))
-            tape.nodes[row].has_saved = True
+            tape.saved.append((tape.tick(), draft.row, slot, None, None, (), None, "", 0, None, None, True))
+            draft.has_saved = True
             return
         tensor = raw.data
         if tensor is None or type(tensor) not in EXACT:
             return
-        tape.nodes[row].has_saved = True
-        now = version_of(tensor)
-        version = versions.get(slot, now) if versions is not None else now
-        if mark.versions is None:
-            mark.versions = {}
-        mark.versions[slot] = version
-        changed = memory.first_change(tensor, version) if version < now else None
-        entry = self._tensors.known(tensor)
-        if entry is not None and entry.state >= 0:
+        draft.has_saved = True
+        now = version = version_of(tensor)
+        changed = None
+        if not fresh:
+            version = draft.versions.get(slot, 0) if draft.versions is not None else 0
+            if version < now:
+                changed = memory.first_change(tensor, version)
+        elif now:
+            if draft.versions is None:
+                draft.versions = {}
+            draft.versions[slot] = now
+        entry = self._tensors.entries.get(id(tensor))
+        if entry is not None and entry.state >= 0 and entry() is tensor:
             owner, storage = entry.state, entry.storage
         else:
             owner, storage = None, self._tensors.storage(tensor)
         tape.saved.append((
-            tape.tick(), row, slot, owner, storage, tuple(tensor.shape), tensor.dtype, tensor.device,
+            tape.tick(), draft.row, slot, owner, storage, tuple(tensor.shape), tensor.dtype, tensor.device,
             tensor.nbytes if storage is not None else 0, version, changed, False,
         ))  # fmt: skip
 

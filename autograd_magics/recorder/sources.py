@@ -85,6 +85,9 @@ class Sites:
         self._main = main
         self._base = base
         self._sites: dict[tuple[int, ...], Site] = {}
+        self._chains: dict[Chain, Site] = {}
+        self.nowhere = Site(())
+        """The site of what was not seen."""
 
     def at(self, frame: types.FrameType | None) -> Site:
         """The site of a frame and its callers, up to the code that is recorded."""
@@ -103,9 +106,13 @@ class Sites:
             site = self._sites[tuple(key)] = Site(_chain(top, len(key) // 2))
         return site
 
+    def of_chain(self, chain: Chain) -> Site:
+        """The site of frames that are known already."""
+        return self._chains.setdefault(chain, Site(chain))
+
     def all(self) -> tuple[Site, ...]:
         """Every site of the recording."""
-        return tuple(self._sites.values())
+        return (*self._sites.values(), *self._chains.values(), self.nowhere)
 
 
 def _chain(frame: types.FrameType | None, depth: int) -> Chain:
@@ -156,7 +163,7 @@ class Places:
         """Resolve a site for good and let go of its code objects."""
         if site.chain is not None:
             site.spots = self.spots(site.chain)
-            site.direct = is_user_file(site.chain[0].co_filename, self._book.main)
+            site.direct = bool(site.chain) and is_user_file(site.chain[0].co_filename, self._book.main)
             self.assigned(site)
             site.chain = None
 
@@ -211,7 +218,8 @@ class Places:
             names = _stores_after(code, offset)
             if names is None:
                 continue
-            if not is_user_file(code.co_filename, self._book.main) or (depth and self._passes_other_value(code, offset)):
+            mine = is_user_file(code.co_filename, self._book.main)
+            if not mine or (depth and self._passes_other_value(code, offset)):
                 return ()
             return tuple(Assigned(name, output, code, offset) for name, output in names)
         return ()
@@ -299,7 +307,9 @@ def _stores_after(code: types.CodeType, offset: int) -> tuple[tuple[str, int | N
         return ()
     following = itertools.islice(instructions, at + 1, at + 40)
     first = next(following, None)
-    while first is not None and first.opname in ("NOP", "PRECALL", "CACHE", "CALL", "EXTENDED_ARG"):
+    if instructions[at].opname == "PRECALL" and first is not None and first.opname == "CALL":
+        first = next(following, None)  # Python 3.11 makes some calls at once, on the first of the pair
+    while first is not None and first.opname in ("NOP", "EXTENDED_ARG"):
         first = next(following, None)
     if first is None:
         return ()

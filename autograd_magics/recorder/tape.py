@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import types
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,34 +25,46 @@ class CallDraft:
     name: str
     qualified: str
     site: Site
-    inputs: list[int]
-    slots: list[Any]
+    inputs: Sequence[int]
+    slots: Sequence[Any]
     """Position or keyword of each input."""
-    constants: list[tuple[str, Any]]
-    outputs: list[int]
-    nodes: list[int]
+    constants: Sequence[tuple[Any, Any]]
+    outputs: Sequence[int]
     inplace: bool
     grad_enabled: bool
     cut: str | None
     error: tuple[str, str] | None
 
 
-@dataclass(slots=True)
 class NodeDraft:
-    """A node as it is known so far."""
+    """A node as it is known so far; kept in the node's own `metadata`, so that later cells know it too."""
 
-    at: int
-    name: str
-    call: int | None
-    origin: str
-    site: Site | None
-    edges: tuple[tuple[int | None, int], ...]
-    leaf: int | None
-    order: int
-    freed_by: int | None = None
-    freed_at: int | None = None
-    freed_site: Site | None = None
-    has_saved: bool = False
+    __slots__ = (
+        "run", "row", "at", "name", "call", "origin", "site", "edges", "leaf", "order", "freed_by", "freed_at",
+        "freed", "has_saved", "versions",
+    )  # fmt: skip
+
+    def __init__(
+        self, run: str, row: int, at: int, name: str, call: int | None, origin: str, site: Site | None,
+        edges: tuple[tuple[int | None, int], ...], leaf: int | None, order: int,
+    ) -> None:  # fmt: skip
+        self.run = run
+        self.row = row
+        self.at = at
+        self.name = name
+        self.call = call
+        self.origin = origin
+        self.site = site
+        self.edges = edges
+        self.leaf = leaf
+        self.order = order
+        self.freed_by: int | None = None
+        self.freed_at: int | None = None
+        self.freed: Site | None = None
+        """Where the backward was called that freed its saved tensors, also in an earlier recording."""
+        self.has_saved = False
+        self.versions: dict[str, int] | None = None
+        """By slot: PyTorch's version counter of a saved tensor when it was saved, where it was not 0."""
 
 
 @dataclass
@@ -84,7 +97,7 @@ class Tape:
         self.sites = Sites(book.main, base)
         self.storages: list[tuple[int, Any]] = []
         self.tensors: list[tuple[Any, ...]] = []
-        self.names: list[tuple[int, str, int, Any, str]] = []
+        self.names: list[tuple[int, str, int, int | None, str]] = []
         self.calls: list[CallDraft] = []
         self.accesses: list[tuple[Any, ...]] = []
         self.nodes: list[NodeDraft] = []

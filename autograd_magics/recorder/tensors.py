@@ -15,11 +15,13 @@ import torch
 
 from . import memory
 from .tape import Tape
-from .values import Values
+from .values import SMALL, Values
 
 EXACT = (torch.Tensor, torch.nn.Parameter)
 """Subclasses may run code of their own when looked at; they are left alone."""
 
+PARAMETER = torch.nn.Parameter
+STRIDED = torch.strided
 _NOTHING = contextlib.nullcontext()
 _dtype_names: dict[torch.dtype, str] = {}
 
@@ -45,19 +47,23 @@ def version_of(tensor: torch.Tensor) -> int:
         return -1
 
 
-class Entry:
-    """What is known of one live tensor object."""
+class Entry(weakref.ref):  # type: ignore[type-arg]
+    """What is known of one live tensor object: a weak reference to it with room for facts."""
 
-    __slots__ = ("ref", "object", "state", "version", "requires_grad", "storage", "grad_of")
+    __slots__ = ("object", "state", "version", "requires_grad", "storage", "grad_of")
+    object: int
+    state: int
+    version: int
+    requires_grad: bool
+    storage: int | None
+    grad_of: int | None
 
-    def __init__(self, tensor: torch.Tensor, number: int) -> None:
-        self.ref = weakref.ref(tensor)
-        self.object = number
-        self.state = -1
-        self.version = -2
-        self.requires_grad = False
-        self.storage: int | None = None
-        self.grad_of: int | None = None
+
+class Block(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference to a storage, with the row of it."""
+
+    __slots__ = ("row",)
+    row: int
 
 
 class Tensors:
@@ -67,19 +73,22 @@ class Tensors:
         self._tape = tape
         self._value = values.of
         self._known_name = names
-        self._entries: dict[int, Entry] = {}
+        self.entries: dict[int, Entry] = {}
+        """By `id`: good only while the entry's reference leads back to that very object."""
         self._objects = 0
-        self._storages: dict[int, tuple[Any, int]] = {}
-        self._retained: dict[int, weakref.ref[torch.Tensor]] = {}
+        self._storages: dict[int, Block] = {}
+        self._retained: dict[int, Entry] = {}
         self.last_change: dict[int, int] = {}
         """By storage row: the call that last changed it in place."""
         self.node_of: Callable[[torch.Tensor, int | None], int | None] = lambda tensor, call: None
         """Gives the node row of a tensor's `grad_fn`; set by the node probe."""
+        self.maker_of: Callable[[torch.Tensor, Entry], int | None] = lambda tensor, entry: None
+        """Gives the call row of work that was not seen as a call; set by the probe of the unseen."""
 
     def known(self, tensor: Any) -> Entry | None:
         """The entry of an object that was seen before."""
-        entry = self._entries.get(id(tensor))
-        return entry if entry is not None and entry.ref() is tensor else None
+        entry = self.entries.get(id(tensor))
+        return entry if entry is not None and entry() is tensor else None
 
     def entry(self, tensor: torch.Tensor) -> Entry:
         """The entry of an object, made when it is new."""
@@ -92,13 +101,19 @@ class Tensors:
         return entry
 
     def _new(self, tensor: torch.Tensor) -> Entry:
-        entry = self._entries[id(tensor)] = Entry(tensor, self._objects)
+        entry = self.entries[id(tensor)] = Entry(tensor)
+        entry.object = self._objects
+        entry.state = -1
+        entry.version = -2
+        entry.requires_grad = False
+        entry.storage = None
+        entry.grad_of = None
         self._objects += 1
         return entry
 
     def live(self) -> list[tuple[Entry, torch.Tensor]]:
         """Entries whose object is still alive."""
-        pairs = [(entry, entry.ref()) for entry in list(self._entries.values())]
+        pairs = [(entry, entry()) for entry in list(self.entries.values())]
         return [(entry, tensor) for entry, tensor in pairs if tensor is not None]
 
     def state(self, tensor: torch.Tensor) -> int:
@@ -107,69 +122,83 @@ class Tensors:
 
     def current(self, tensor: torch.Tensor) -> Entry:
         """The entry of an input, its state brought up to date."""
-        entry = self._entries.get(id(tensor))
-        if entry is None or entry.ref() is not tensor:
+        entry = self.entries.get(id(tensor))
+        if entry is None or entry() is not tensor:
             entry = self.entry(tensor)
-            self._add(tensor, entry, None)
+            self._arrived(tensor, entry, None)
             name = self._known_name(tensor)
             if name is not None:
                 self._tape.names.append((self._tape.tensors[entry.state][0], name, entry.state, None, "<module>"))
         elif entry.state < 0 or entry.version != version_of(tensor) or entry.requires_grad != tensor.requires_grad:
-            self._add(tensor, entry, self.last_change.get(entry.storage) if entry.storage is not None else None)
+            self._arrived(tensor, entry, self.last_change.get(entry.storage) if entry.storage is not None else None)
         return entry
+
+    def _arrived(self, tensor: torch.Tensor, entry: Entry, call: int | None) -> None:
+        """A row for a state that no call gave back: from before, or from work that was not seen."""
+        maker = self.maker_of(tensor, entry) if tensor.requires_grad and not tensor.is_leaf else None
+        self._add(tensor, entry, call if maker is None else maker)
+        if maker is not None:
+            draft = self._tape.calls[maker]
+            draft.outputs = (*draft.outputs, entry.state)
 
     def result(self, tensor: torch.Tensor, call: int) -> int:
         """A new row for what a call gave back or changed in place."""
-        entry = self.known(tensor)
-        self._add(tensor, self._new(tensor) if entry is None else entry, call)
-        return len(self._tape.tensors) - 1
+        entry = self.entries.get(id(tensor))
+        if entry is None or entry() is not tensor:
+            entry = self._new(tensor)
+        self._add(tensor, entry, call)
+        return entry.state
 
     def _add(self, tensor: torch.Tensor, entry: Entry, call: int | None) -> None:
         tape = self._tape
-        entry.version = version_of(tensor)
+        rows = tape.tensors
+        try:
+            version = tensor._version
+        except RuntimeError:  # inference tensors have none
+            version = -1
+        entry.version = version
         entry.requires_grad = requires_grad = tensor.requires_grad
-        entry.storage = self.storage(tensor)
-        leaf = tensor.is_leaf
-        node = None
-        output_nr = 0
+        entry.storage = storage = self.storage(tensor)
+        leaf = not requires_grad or tensor.is_leaf
         retains = False
-        if requires_grad and not leaf:
-            node = self.node_of(tensor, call)
-            output_nr = tensor.output_nr
-            if call is None:
-                retains = tensor.retains_grad
-                if retains:
-                    self._retained[entry.object] = entry.ref
-        value = self._value(tensor)
-        entry.state = len(tape.tensors)  # only now: looking at the node may have added the leaves behind it
-        tape.tensors.append((
-            tape.tick(), entry.object, entry.version, tuple(tensor.shape), tensor.dtype, tensor.device, entry.storage,
-            tensor.nbytes if entry.storage is not None else 0, requires_grad, leaf, node, output_nr, call, retains,
-            type(tensor) is torch.nn.Parameter, value, entry.grad_of,
+        if call is None and not leaf and tensor.retains_grad:
+            retains = True
+            self._retained[entry.object] = entry
+        value = self._value(tensor) if tensor.numel() <= SMALL else None
+        entry.state = state = len(rows)
+        rows.append((
+            tape.tick(), entry.object, version, tuple(tensor.shape), tensor.dtype, tensor.device, storage,
+            tensor.nbytes if storage is not None else 0, requires_grad, leaf, None, 0, call, retains,
+            type(tensor) is PARAMETER, value, entry.grad_of,
         ))  # fmt: skip
+        if not leaf:  # only now: what the node saved may be this very tensor
+            node = self.node_of(tensor, call)
+            row = rows[state]
+            rows[state] = (*row[:10], node, tensor.output_nr, *row[12:])
 
     def retain(self, tensor: torch.Tensor) -> None:
         """Note that `retain_grad()` was called on a tensor."""
         entry = self.current(tensor)
-        self._retained[entry.object] = entry.ref
+        self._retained[entry.object] = entry
         row = self._tape.tensors[entry.state]
         self._tape.tensors[entry.state] = (*row[:13], True, *row[14:])
 
     def retaining(self) -> list[torch.Tensor]:
         """Live non-leaf tensors whose `.grad` backward fills."""
+        if not self._retained:
+            return []
         tensors = [ref() for ref in self._retained.values()]
         return [t for t in tensors if t is not None and not t.is_leaf]
 
     def storage(self, tensor: torch.Tensor) -> int | None:
         """The row of the storage behind a tensor, None for tensors without one (sparse)."""
-        if tensor.layout is not torch.strided:
+        if tensor.layout is not STRIDED:
             return None
         storage = tensor.untyped_storage()
-        key = id(storage)
-        found = self._storages.get(key)
-        if found is not None and found[0]() is storage:
-            return found[1]
-        row = len(self._tape.storages)
-        self._storages[key] = (weakref.ref(storage), row)
+        block = self._storages.get(id(storage))
+        if block is not None and block() is storage:
+            return block.row
+        block = self._storages[id(storage)] = Block(storage)
+        block.row = row = len(self._tape.storages)
         self._tape.storages.append((storage.nbytes(), tensor.device))
         return row

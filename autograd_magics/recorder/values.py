@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import isfinite
 from typing import Any
 
 import torch
@@ -12,6 +12,10 @@ SMALL = 20
 
 DEVICE_BUDGET = 4096
 """Copies of device tensors waiting to be read, at most: 20 elements of 8 bytes each are 640 kB."""
+
+
+STRIDED = torch.strided
+_dispatch_modes = torch._C._len_torch_dispatch_stack
 
 
 class Pending:
@@ -33,9 +37,9 @@ class Values:
 
     def of(self, tensor: torch.Tensor) -> Any:
         """Nested lists of a small tensor, a `Pending` for one on a device, None for any other."""
-        if tensor.numel() > SMALL or not self._keep or tensor.layout is not torch.strided:
+        if tensor.numel() > SMALL or not self._keep or tensor.layout is not STRIDED:
             return None
-        if torch._C._len_torch_dispatch_stack():  # a mode of the user's would see our reading
+        if _dispatch_modes():  # a mode of the user's would see our reading
             return None
         if tensor.is_cpu:
             return tensor.tolist()
@@ -64,12 +68,15 @@ class Values:
 
 def plain(value: Any) -> Any:
     """Nested lists of numbers that JSON can hold: NaN, infinities and complex numbers as text."""
+    kind = type(value)
+    if kind is float:
+        return value if isfinite(value) else "nan" if value != value else "inf" if value > 0 else "-inf"
+    if kind is int or value is None:
+        return value
     if isinstance(value, Pending):
-        value = value.value
+        return plain(value.value)
     if isinstance(value, list):
         return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if isinstance(value, complex):
         return f"{value.real:g}{value.imag:+g}j"
     return value

@@ -16,6 +16,7 @@ from typing import Any
 
 from . import calls
 from .tape import Tape
+from .tracebacks import HANDLE
 
 _FILTER = ("always", None, Warning, re.compile(re.escape(calls.__name__) + r"\Z"), 0)
 """Lets whatever lands on our frame reach us; it fits no other module."""
@@ -78,6 +79,6 @@ def _caller(frame: FrameType | None) -> FrameType | None:
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
     frame = frame.f_back if frame is not None else None
-    while frame is not None and frame.f_code is calls.HANDLE:
+    while frame is not None and frame.f_code is HANDLE:
         frame = frame.f_back.f_back if frame.f_back is not None else None
     return frame

@@ -140,7 +140,9 @@ def _accumulation(
     first, last = changes[0], changes[-1]
     before = graph.place(first.before_places)
     earlier = all(c.kind == "earlier" for c in graph.changes_by_object[first.object] if c.at < first.at)
-    variant = ("earlier" if before is not None else "unknown") if earlier else "" if warn else "meant"
+    again = "repeated" if len(changes) > 1 else ""
+    variant = ("earlier" if before is not None else "unknown") if earlier else again if warn else "meant"
+    last = first if earlier else last
     data = {
         "name": tag("tensor", first.tensor), "here": at(place),
         "was": at(before), "times": len(changes),

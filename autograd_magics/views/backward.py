@@ -10,7 +10,7 @@ from ..graph import Graph
 from ..trace import Node, Step
 from . import format
 from .boxes import Box, Plan
-from .forward import CROWDED, SHARED
+from .forward import CROWDED, SHARED, Added, added, last_change
 from .grouping import groups, pieces
 from .phrases import Phrases
 
@@ -25,6 +25,11 @@ class BackwardPlans:
     def inner(self) -> tuple[Node, ...]:
         """The nodes that are no leaves."""
         return tuple(node for node in self.trace.nodes if node.leaf is None)
+
+    @cached_property
+    def added(self) -> Added:
+        """What each backward added."""
+        return added(self.trace)
 
     @cached_property
     def users(self) -> dict[int, list[int]]:
@@ -94,9 +99,9 @@ class BackwardPlans:
         tensor = self.trace.tensors[node.leaf or 0]
         name = self.phrases.label(tensor.id)
         box = Box(f"n{node.id}", "pill", "accumulate", format.clean(node.name), name, title=self._title(node))
-        changes = [c for c in self.graph.changes_by_object.get(tensor.object, ()) if c.backward in ran]
-        if changes:
-            box.below = self.phrases.text("view.grad", value=self.phrases.maybe(changes[-1].after))
+        change = last_change(self.added, tensor.object, ran)
+        if change is not None:
+            box.below = self.phrases.text("view.grad", value=self.phrases.maybe(change.after))
         elif ran:
             box.below, box.below_dim = self.phrases.text("view.no_grad"), True
         return box

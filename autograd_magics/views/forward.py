@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..graph import Graph
-from ..trace import Backward, Call, Tensor
+from ..trace import Backward, Call, GradChange, Tensor, Trace
 from . import format
 from .boxes import IN_CIRCLE, Box, Plan
 from .grouping import groups, pieces
@@ -21,6 +21,21 @@ CROWDED = 60
 """In a picture with more boxes than this, every leaf with more than one use is repeated."""
 RESULTS = 4
 """An `autograd.grad` with more results than this is drawn only where they are used."""
+
+
+Added = dict[tuple[int, int], GradChange]
+"""By object and backward: the change of its `.grad`."""
+
+
+def added(trace: Trace) -> Added:
+    """What each backward added to which `.grad`."""
+    return {(row.object, row.backward): row for row in trace.changes if row.backward is not None}
+
+
+def last_change(known: Added, obj: int, backwards: Iterable[int]) -> GradChange | None:
+    """The last change of an object's `.grad` by any of these backwards."""
+    found = [known[obj, backward] for backward in backwards if (obj, backward) in known]
+    return max(found, key=lambda change: change.at, default=None)
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,20 @@ class ForwardPlans:
         return frozenset(t for row in self.trace.backwards for t in row.roots)
 
     @cached_property
+    def started(self) -> dict[int, list[int]]:
+        """By tensor row: the backwards that started from it and ended well."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for row in self.trace.backwards:
+            for tensor in row.roots if row.error is None else ():
+                found[tensor].append(row.id)
+        return found
+
+    @cached_property
+    def added(self) -> Added:
+        """What each backward added."""
+        return added(self.trace)
+
+    @cached_property
     def crowded(self) -> bool:
         """Whether there are so many boxes that shared leaves are repeated at each use."""
         boxes = len(self.ops) + len(self.makers) + sum(t not in self.makers for t in self.users)
@@ -123,9 +152,7 @@ class ForwardPlans:
         self._link_states(plan, made, sources)
         return plan
 
-    def _start(
-        self, plan: Plan, tensor: int, made: dict[int, int], sources: dict[int, int], flows: _Flows
-    ) -> int:
+    def _start(self, plan: Plan, tensor: int, made: dict[int, int], sources: dict[int, int], flows: _Flows) -> int:
         """The box that a tensor comes from; a new one for a leaf that is not there yet or is repeated."""
         if tensor in made:
             return made[tensor]
@@ -229,9 +256,9 @@ class ForwardPlans:
 
     def _leaf_gradient(self, row: Tensor, flows: _Flows) -> tuple[str, bool]:
         """What this part's backward left in `.grad` or returned for a leaf; whether that is nothing."""
-        changes = [c for c in self.graph.changes_by_object.get(row.object, ()) if c.backward in flows.backwards]
-        if changes:
-            return self.phrases.text("view.grad", value=self.phrases.maybe(changes[-1].after)), False
+        change = last_change(self.added, row.object, flows.backwards)
+        if change is not None:
+            return self.phrases.text("view.grad", value=self.phrases.maybe(change.after)), False
         returned = [g for b, g in self.graph.gradients(row.id) if b.id in flows.backwards]
         if returned:
             return self.phrases.value(returned[0]), False
@@ -257,5 +284,4 @@ class _Flows:
             for tensor in dict.fromkeys(op.inputs):
                 self.uses[tensor] += 1
         here = {t for op in ops for t in op.outputs}
-        rows = plans.trace.backwards
-        self.backwards = {row.id for row in rows if row.error is None and not here.isdisjoint(row.roots)}
+        self.backwards = {backward for tensor in here for backward in plans.started.get(tensor, ())}

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from ..trace import Backward, Call, Place, Saved, Source
+from ..trace import Backward, Call, Place, Saved, Source, Tensor
 from . import format
 from .items import Items
 from .phrases import Phrases
@@ -81,16 +81,13 @@ class Lines:
     @functools.cached_property
     def gradients(self) -> dict[Key, str]:
         """The gradient of the tensor that each line named, the last one of several."""
-        found: dict[Key, str] = {}
+        last: dict[Key, Tensor] = {}
         for name in self.trace.names:
-            if name.place is None:
-                continue
-            place = self.trace.places[name.place]
-            tensor = self.trace.tensors[name.tensor]
-            gradient = self.graph.last_grad(tensor.object) or self.graph.gradient(tensor.id)
-            if gradient is not None:
-                found[place.source, place.line] = self.phrases.value(gradient, GRADIENT)
-        return found
+            if name.place is not None:
+                place = self.trace.places[name.place]
+                last[place.source, place.line] = self.trace.tensors[name.tensor]
+        found = {key: self.graph.last_grad(row.object) or self.graph.gradient(row.id) for key, row in last.items()}
+        return {key: self.phrases.value(gradient, GRADIENT) for key, gradient in found.items() if gradient is not None}
 
     @functools.cached_property
     def marks(self) -> dict[Key, list[tuple[int, int, str]]]:

@@ -75,9 +75,7 @@ def _finding(finding: Told) -> Json:
     return row
 
 
-def _known(
-    pictures: Json, ledgers: list[Json], saved: list[Json], findings: Iterable[Told], trace: Trace
-) -> list[str]:
+def _known(pictures: Json, ledgers: list[Json], saved: list[Json], findings: Iterable[Told], trace: Trace) -> list[str]:
     """The items that get details: what is drawn, and what the tables and the findings point at."""
     found = [box["ghost_of"] or box["id"] for picture in pictures.values() for box in picture["boxes"]]
     found += [ledger["id"] for ledger in ledgers]

@@ -22,9 +22,7 @@ Marks = dict[str, list[str]]
 """By item id (`"c3"`): the severities of the findings on it."""
 
 
-def forward(
-    graph: Graph, *, phrases: Phrases | None = None, marks: Marks | None = None, limit: int = LIMIT
-) -> Picture:
+def forward(graph: Graph, *, phrases: Phrases | None = None, marks: Marks | None = None, limit: int = LIMIT) -> Picture:
     """The picture of the computation."""
     plans = ForwardPlans(graph, phrases or Phrases(graph, minus=format.MINUS), limit)
     return _placed(*plans.plans(), marks or {})

@@ -80,32 +80,46 @@ def _change(change: GradChange, phrases: Phrases, items: Items, findings: Sequen
 
 def saved(phrases: Phrases, items: Items, limit: int = SAVED) -> list[Row]:
     """What each node keeps, or kept, for backward; the first `limit` rows."""
-    owners: dict[int, str] = {}
+    first: dict[int, tuple[int, str]] = {}
     found = []
     for row in phrases.trace.saved[:limit]:
-        found.append(_saved(row, owners.get(row.storage, "") if row.storage is not None else "", phrases, items))
-        if row.storage is not None:
-            name = phrases.name(row.tensor) if row.tensor is not None else ""
-            owners.setdefault(row.storage, name or f"{phrases.trace.nodes[row.node].name}.{row.slot}")
+        owner = _owner(row, phrases)
+        internal = owner == phrases.text("view.internal")
+        name = format.clean(f"{phrases.trace.nodes[row.node].name}.{row.slot}") if internal else owner
+        id_and_name = (row.id, name) if row.storage is None else first.setdefault(row.storage, (row.id, name))
+        shared = ""
+        if id_and_name[0] != row.id:
+            same = id_and_name[1] == owner
+            shared = phrases.text("view.counted") if same else phrases.text("view.same_memory", owner=id_and_name[1])
+        found.append(_saved(row, owner, shared, phrases, items))
     return found
 
 
-def _saved(row: Saved, shared: str, phrases: Phrases, items: Items) -> Row:
+def _owner(row: Saved, phrases: Phrases) -> str:
+    """Whose tensor was saved: its name, or that it is a view of a named one, or internal to PyTorch."""
+    if row.tensor is not None:
+        return phrases.label(row.tensor)
+    base = phrases.graph.storage_owner(row.storage)
+    return phrases.text("view.internal") if base is None else phrases.text("view.view_of", name=phrases.label(base))
+
+
+def _saved(row: Saved, owner: str, shared: str, phrases: Phrases, items: Items) -> Row:
     node = phrases.trace.nodes[row.node]
     place = phrases.graph.node_place(node)
     freed = phrases.graph.is_freed(row.node)
+    tensor = row.tensor if row.tensor is not None else phrases.graph.storage_owner(row.storage)
     return {
         "id": f"s{row.id}",
         "node": f"n{row.node}",
         "node_name": format.clean(node.name),
         "slot": format.clean(row.slot),
-        "owner": phrases.label(row.tensor) if row.tensor is not None else phrases.text("view.internal"),
-        "owner_id": items.tensor(row.tensor) if row.tensor is not None else None,
+        "owner": owner,
+        "owner_id": items.tensor(tensor) if tensor is not None else None,
         "shape": format.shape_text(row.shape),
         "dtype": format.clean(row.dtype),
         "device": format.clean(row.device),
         "bytes": phrases.text("view.unknown") if row.hidden else format.bytes_text(row.bytes),
-        "shared": phrases.text("view.same_memory", owner=format.clean(shared)) if shared else "",
+        "shared": shared,
         "state": phrases.freed(node) if freed else phrases.text("view.kept"),
         "freed": freed,
         "link": items.line(place),

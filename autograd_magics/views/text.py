@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ..trace import Backward, Call
@@ -162,22 +161,25 @@ def _change(row: tables.Row) -> list[str]:
 
 
 def _saved(phrases: Phrases, items: Items) -> list[str]:
-    rows = tables.saved(phrases, items, ROWS)
-    cells = [_saved_cells(row) for row in rows]
-    more = len(phrases.trace.saved) - len(rows)
-    if more:
-        cells.append([f"… {phrases.count('view.more', more)}"])
-    lines = []
-    for written, row in zip_longest(aligned_rows(cells, "  ", " " * 8), rows, fillvalue=None):
-        lines += written or []
-        if row and row["shared"]:
-            lines.append(f"        {row['shared']}")
+    """Rows of the table; equal ones, as the iterations of a loop make them, once with their number."""
+    counted = phrases.text("view.counted")
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row in tables.saved(phrases, items):
+        groups.setdefault(_saved_cells(row, counted), []).append(row["shared"])
+    rows = []
+    for cells, shared in groups.items():
+        again = counted if all(text == counted for text in shared) else ""
+        rows.append([*filter(None, cells), *filter(None, [again, f"×{len(shared)}" if len(shared) > 1 else ""])])
+    lines = aligned(rows[:ROWS], "  ", " " * 8)
+    if len(rows) > ROWS:
+        lines.append(f"  … {phrases.count('view.more', len(rows) - ROWS)}")
     return lines
 
 
-def _saved_cells(row: tables.Row) -> list[str]:
+def _saved_cells(row: tables.Row, counted: str) -> tuple[str, ...]:
     slot = f"{row['node_name']}.{row['slot']}"
-    return [row["line"], slot, row["owner"], _kind(row), row["bytes"], row["state"]]
+    shared = "" if row["shared"] == counted else row["shared"]
+    return (row["line"], slot, row["owner"], _kind(row), row["bytes"], row["state"], shared)
 
 
 def _kind(row: tables.Row) -> str:

@@ -220,6 +220,12 @@ class Page:
         light = str(name.endswith("Light")).lower()
         self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
 
+    def close_side_bar(self) -> None:
+        """Give the notebook the whole width of JupyterLab's window."""
+        if self.page.locator("#jp-left-stack").is_visible():
+            self.command("application:toggle-left-area")
+            self.page.locator("#jp-left-stack").wait_for(state="hidden")
+
     def outputs(self) -> str:
         """All text of the outputs, for messages of failed tests."""
         return "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())

@@ -121,7 +121,7 @@ def check_legible(view: View) -> None:
     ground = view.colour(".widget", "backgroundColor")
     for kind in ("name", "value", "grad", "label"):
         assert contrast(view.colour(f"svg.picture text.{kind}", "fill"), ground) >= LEGIBLE, kind
-    for selector in ("[role=tabpanel]:visible", "header.bar .chip", "[role=tab][aria-selected=false]"):
+    for selector in ("[role=tabpanel]:visible", ".bar .chip", "[role=tab][aria-selected=false]"):
         assert contrast(view.colour(selector, "color"), ground) >= LEGIBLE, selector
 
 
@@ -141,17 +141,19 @@ def test_light_theme_is_legible(first: View) -> None:
     check_legible(first)
 
 
-@pytest.mark.parametrize("width", [420, 1700])
-def test_narrow_and_wide(executed: Executed, browser: Browser, shots: pathlib.Path, width: int) -> None:
-    with open_page(browser, width=width) as page:
-        page.open_notebook(executed.server, executed.name)
-        view = page.view(0).wait()
-        view.host.scroll_into_view_if_needed()
-        page.page.screenshot(path=shots / f"{executed.server.app}-{width}.png")
-        overflow = view.widget().evaluate("e => e.scrollWidth - e.clientWidth")
-        assert overflow <= 0
-        expect(view.box("w")).to_be_visible()
-        assert "−28" in view.open("gradients").inner_text()
+@pytest.mark.parametrize("width", [420, 900, 1700])
+def test_narrow_and_wide(executed: Executed, first: View, shots: pathlib.Path, width: int) -> None:
+    page = executed.page.page
+    if executed.server.app == "lab":
+        executed.page.close_side_bar()
+    page.set_viewport_size({"width": width, "height": 900})
+    first.host.scroll_into_view_if_needed()
+    page.screenshot(path=shots / f"{executed.server.app}-{width}.png")
+    overflow = first.widget().evaluate("e => e.scrollWidth - e.clientWidth")
+    assert overflow <= 0
+    expect(first.box("w")).to_be_visible()
+    assert "−28" in first.open("gradients").inner_text()
+    page.set_viewport_size({"width": 1200, "height": 900})
 
 
 def test_reloaded_with_its_kernel_it_is_live_again(executed: Executed, browser: Browser) -> None:

@@ -32,6 +32,7 @@ def test_the_readme_shows_what_is_drawn(lab: Server, browser: Browser, shots: pa
     name = lab.write("picture.ipynb", SETUP, REGRESSION, TWICE)
     with open_page(browser, width=1440, height=1000, device_scale_factor=SCALE) as page:
         page.open_notebook(lab, name)
+        page.close_side_bar()
         page.run_all()
         view = page.view(1).wait()
         view.box("x²").click()

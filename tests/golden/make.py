@@ -91,10 +91,12 @@ X = torch.linspace(-1, 1, 64).reshape(16, 4)
 W1 = torch.linspace(-0.5, 0.5, 32).reshape(8, 4).requires_grad_()
 b1 = torch.zeros(8, requires_grad=True)
 W2 = torch.linspace(0.5, -0.5, 16).reshape(2, 8).requires_grad_()
-hidden = F.relu(F.linear(X, W1, b1))
+target = torch.arange(16) % 2
+before = F.linear(X, W1, b1)
+hidden = F.relu(before)
 hidden.retain_grad()
 out = F.linear(hidden, W2)
-loss = F.cross_entropy(out, torch.arange(16) % 2)
+loss = F.cross_entropy(out, target)
 loss.backward()
 """,
     ),
@@ -116,7 +118,7 @@ def record(case: str) -> str:
         # The first line is the magic's: IPython takes it away before Python sees the cell.
         trace = notebook.run(source.replace("%%autograd", "# %autograd"))
     sources = [
-        dataclasses.replace(row, text=row.text and row.text.replace("# %autograd", "%%autograd"), filename=f"<{row.id}>")
+        dataclasses.replace(row, text=(row.text or "").replace("# %autograd", "%%autograd"), filename=f"<{row.id}>")
         for row in trace.sources
     ]
     return dataclasses.replace(trace, run=case, sources=tuple(sources)).to_json()

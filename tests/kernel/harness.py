@@ -89,7 +89,7 @@ class Kernel:
     def run(self, code: str, *, interrupt_at: str = "", timeout: float = 60, **content: Any) -> Ran:
         """Run a cell; send an interrupt when its output contains `interrupt_at`."""
         ran = Ran({})
-        id = self._client.execute(code, store_history=content.pop("store_history", True), **content)
+        id = self._execute(code, **content)
         end = time.monotonic() + timeout
         while True:
             try:
@@ -105,6 +105,14 @@ class Kernel:
             if interrupt_at and interrupt_at in ran.said:
                 interrupt_at = ""
                 self._manager.interrupt_kernel()
+
+    def _execute(self, code: str, *, cell_id: str = "", **content: Any) -> str:
+        """Ask for a cell to be run, under the id that JupyterLab would give it; returns the id of the message."""
+        asked = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": True}
+        metadata = {"cellId": cell_id} if cell_id else {}
+        message = self._client.session.msg("execute_request", {**asked, **content}, metadata=metadata)
+        self._client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
 
     def value(self, expression: str) -> str:
         """The repr of an expression in the user's namespace, without running a cell."""

@@ -34,6 +34,33 @@ def test_a_name_keeps_the_report(kernel: Kernel) -> None:
     assert set(ran.reports[0]) == {"text/html", "text/plain"}
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%autograd kept\n{}",
+        "\n\n%%autograd kept\n\n{}",
+        "%%time\n%%autograd kept\n{}",
+        "%%autograd kept\n%%time\n{}",
+        "%%autograd kept\n    w = 1\n    if w:\n        {}",
+        "%%capture\n%%autograd kept\n{}",
+        "%%timeit -n 1 -r 1\n%%autograd kept\n{}",
+        "get_ipython().run_cell_magic('autograd', 'kept', '{}')",
+        "get_ipython().run_cell('%%autograd kept\\n{}');",
+    ],
+)
+def test_places_are_places_in_the_text_that_is_kept(kernel: Kernel, cell: str) -> None:
+    kernel.run("kept = None; x = torch.ones(1, requires_grad=True)")
+    ran = kernel.run(cell.format("y = x * 2; y.backward()"))
+    assert ran.reply["status"] == "ok"
+    kernel.run("trace = kept.trace\nplace = trace.places[trace.backwards[0].places[0]]")
+    assert kernel.value("place.source == trace.source, trace.sources[place.source].kind") == "(True, 'cell')"
+    line = "trace.sources[place.source].text.splitlines()[place.line - 1]"
+    assert kernel.value(line).strip("'").strip() == "y = x * 2; y.backward()"
+    if kernel.value("place.column") != "None":  # Python 3.10 knows lines only
+        assert kernel.value(line + "[place.column:place.end_column]") == "'y.backward()'"
+    assert kernel.value("trace.sources[place.source].number") == str(ran.reply["execution_count"])
+
+
 def test_without_a_name_nothing_new_is_in_the_namespace(kernel: Kernel) -> None:
     kernel.run("before = set(globals())")
     kernel.run("%%autograd\npass")
@@ -261,6 +288,21 @@ def test_an_interactive_run_has_one_link_for_a_cell(kernel: Kernel) -> None:
     assert links(kernel) == before + 1
     kernel.run(f"%%autograd\n{STEP}\n'another cell'")
     assert links(kernel) == before + 2
+
+
+def test_a_changed_cell_of_a_notebook_is_the_same_cell(kernel: Kernel) -> None:
+    if kernel.value("'cell_id' in __import__('inspect').signature(get_ipython().run_cell).parameters") != "True":
+        return  # IPython older than 8: cells are told apart by their text
+    before = links(kernel)
+    for n in range(3):
+        assert len(opened(kernel.run(f"%%autograd\n{STEP}\n'version {n}'", cell_id="a-cell"))) == 1
+    assert links(kernel) == before + 1
+
+
+def test_a_cell_without_a_gradient_has_no_link(kernel: Kernel) -> None:
+    ran = kernel.run("%%autograd\nx = torch.ones(2).reshape(1, 2)")
+    assert ran.kinds == ["report"]
+    assert opened(ran) == []
 
 
 def test_the_selection_in_the_page_comes_to_the_report(kernel: Kernel) -> None:

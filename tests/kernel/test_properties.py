@@ -53,7 +53,9 @@ CASES = {
     "help": Case("x = 3\nx?"),
     "another cell magic below": Case("%%writefile -a written.txt\ncontent", said="Appending to written.txt",
                                      before="open('written.txt', 'w').close()", probe=("open('written.txt').read()",)),
-    "a cell magic that returns a value": Case("%%python --out text\nprint('hello')", probe=("text",)),
+    "a cell magic that returns a value": Case(
+        "%%shout --loud\nhello", said="'--loud HELLO",
+        before="get_ipython().register_magic_function(lambda l, c: f'{l} {c.upper()}', 'cell', 'shout')"),
     "%%time below": Case("%%time\nx = 6\nx * 7", probe=("x",), said="42"),
     "%%capture below": Case("%%capture caught\nprint('inside')\n3", probe=("caught.stdout", "len(caught.outputs)")),
     "unknown cell magic below": Case("%%nosuchmagic\nx", status="error", said="nosuchmagic"),

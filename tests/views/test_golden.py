@@ -143,6 +143,15 @@ def test_no_grad_and_detach_are_cuts() -> None:
     assert [wire.kind for wire in picture.wires if wire.kind != "data"] == ["cut", "cut"]
 
 
+def test_tensors_too_large_for_numbers_say_what_they_are() -> None:
+    shown = by_label("layers")
+    assert shown["W1"] == ("float32[8,4]", "grad float32[8,4]")
+    assert shown["hidden"] == ("float32[16,8]", "float32[16,8]")
+    assert shown["target"] == ("int64[16]", "")
+    ledgers = {ledger["name"]: ledger for ledger in payload(loaded("layers"))["gradients"]}
+    assert [row["kind"] for row in ledgers["hidden"]["rows"]] == ["accumulated"]  # by retain_grad()
+
+
 def test_a_later_cell_names_the_earlier_one() -> None:
     text = loaded("later").to_text()
     assert "AG101 error" in text

@@ -110,7 +110,7 @@ def test_a_page_is_written_to_a_file(tmp_path) -> None:
 
 
 def test_long_recordings_stay_small() -> None:
-    assert len(html.to_html(report(loop(3000, zeroing=True)))) < 400_000
+    assert len(html.to_html(report(loop(1000, zeroing=True)))) < 300_000
 
 
 def test_without_gradients_it_is_one_line() -> None:

@@ -88,8 +88,36 @@ def test_shared_memory_is_counted_once_and_said() -> None:
     cell.call("x * x", "mul", (x, x), [1.0, 4.0], name="y", node="MulBackward0", saved={"self": x, "other": x})
     saved = report(cell).to_text().partition("SAVED FOR BACKWARD: ")[2].split("\n")
     assert saved[0] == "8 B in 1 tensor"
-    assert saved[2].split() == "line 1 MulBackward0.other x float32[2] 8 B kept".split()
-    assert saved[3] == "        same memory as x"
+    assert saved[1].split() == "line 1 MulBackward0.self x float32[2] 8 B kept".split()
+    assert saved[2].split() == "line 1 MulBackward0.other x float32[2] 8 B kept counted above".split()
+
+
+def test_equal_saved_tensors_of_a_loop_stand_once_with_their_number() -> None:
+    cell = Cell("for i in range(3):\n    y = x * x")
+    x = cell.leaf("x", [1.0, 2.0])
+    for _ in range(3):
+        cell.call("x * x", "mul", (x, x), [1.0, 4.0], name="y", node="MulBackward0", saved={"self": x, "other": x})
+    saved = report(cell).to_text().partition("SAVED FOR BACKWARD: ")[2].split("\n")
+    assert saved[0] == "8 B in 1 tensor"
+    assert saved[1].split() == "line 2 MulBackward0.self x float32[2] 8 B kept ×3".split()
+    assert saved[2].split() == "line 2 MulBackward0.other x float32[2] 8 B kept counted above ×3".split()
+    assert not any("MulBackward0" in line for line in saved[3:])
+
+
+def test_what_hooks_hide_has_no_size() -> None:
+    cell = regression(backward=False)
+    cell.change("saved", 0, hidden=True, tensor=None, storage=None)
+    assert "saved 16 B in 1 tensor" in report(cell).to_text()
+    assert "MulBackward0.self  internal  float32[4]  unknown  kept" in report(cell).to_text()
+
+
+def test_what_was_not_seen_is_said_to_be_unseen() -> None:
+    cell = Cell("z = compiled(x)")
+    x = cell.leaf("x", 1.0)
+    cell.call("compiled(x)", "unseen", (x,), 2.0, name="z", node="CompiledBackward", qualified="unseen")
+    made = report(cell)
+    assert "! 1 operation was not seen as a torch call; it is drawn as ?" in made.to_text().split("\n")
+    assert [(box.label, box.style) for box in made.pictures["forward"].boxes if box.id == "c0"] == [("?", "unseen")]
 
 
 def test_what_is_kept_is_said_where_only_a_part_is_freed() -> None:

@@ -1,0 +1,202 @@
+"""The magics in a shell of this process: what goes wrong around a recording, and what is kept."""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import TraitError
+from traitlets.config import Config
+
+from autograd_magics import cells, magics, recorder, report
+from autograd_magics.links import Links
+from autograd_magics.magics import AutogradMagics
+from autograd_magics.recording import Recording
+
+STEP = "w = torch.tensor([3.0], requires_grad=True)\nloss = (w * 2).sum()\nloss.backward()"
+
+
+@pytest.fixture(scope="module")
+def module_shell() -> Iterator[InteractiveShell]:
+    config = Config()
+    config.HistoryManager.enabled = False
+    hook = vars(builtins).get("display")
+    shell = InteractiveShell.instance(config=config)
+    yield shell
+    InteractiveShell.clear_instance()
+    if hook is None:
+        vars(builtins).pop("display", None)
+
+
+@pytest.fixture
+def shell(module_shell: InteractiveShell) -> Iterator[InteractiveShell]:
+    """A shell with the extension and nothing of the user's."""
+    module_shell.user_ns["torch"] = torch
+    magics.load(module_shell)
+    yield module_shell
+    magics.unload(module_shell)
+    module_shell.reset(new_session=True)
+
+
+def instance(shell: InteractiveShell) -> AutogradMagics:
+    found = shell.magics_manager.registry["AutogradMagics"]
+    assert isinstance(found, AutogradMagics)
+    return found
+
+
+def test_a_recorded_cell(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    result = shell.run_cell(f"%%autograd step\n{STEP}\nw.grad.item()", store_history=True)
+    assert result.success
+    assert result.result == 2.0
+    assert isinstance(shell.user_ns["step"], report.Report)
+    out = capsys.readouterr().out
+    assert out.index("2.0") < out.index("w.grad is [2]")
+
+
+def test_nothing_is_kept_after_the_cell(shell: InteractiveShell) -> None:
+    shell.run_cell(f"%%autograd --display none\n{STEP}")
+    assert instance(shell)._active is None
+    assert not instance(shell)._running
+    weak = weakref.ref(shell.user_ns["loss"])
+    for name in ("loss", "w"):
+        del shell.user_ns[name]
+    gc.collect()
+    assert weak() is None
+
+
+def test_unloading_ends_a_recording(shell: InteractiveShell) -> None:
+    shell.run_cell("%%autograd\nfrom autograd_magics import magics\nmagics.unload(get_ipython())\nx = torch.ones(1)")
+    assert torch._C._len_torch_function_stack() == 0
+    assert "AutogradMagics" not in shell.magics_manager.registry
+    assert cells.rewrite not in shell.input_transformers_cleanup
+
+
+def test_loading_twice_adds_nothing(shell: InteractiveShell) -> None:
+    magics.load(shell)
+    assert shell.input_transformers_cleanup.count(cells.rewrite) == 1
+    assert sum(isinstance(c, AutogradMagics) for c in shell.configurables) == 1
+
+
+def test_configuration(module_shell: InteractiveShell) -> None:
+    module_shell.config.AutogradMagics = Config(lang="pt-BR", display="text", limit=5, values=False, theme="dark")
+    try:
+        magics.load(module_shell)
+        settings = instance(module_shell)._settings()
+    finally:
+        magics.unload(module_shell)
+        del module_shell.config["AutogradMagics"]
+    assert settings == {"lang": "pt_BR", "display": "text", "theme": "dark", "limit": 5, "values": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("lang", "xx"), ("lang", 3), ("display", "page"), ("theme", None), ("limit", True), ("limit", 2.5), ("values", 2)],
+)
+def test_a_bad_setting_is_refused(shell: InteractiveShell, name: str, value: Any) -> None:
+    before = getattr(instance(shell), name)
+    with pytest.raises(TraitError, match=rf"^AutogradMagics\.{name}: got .*, expected "):
+        setattr(instance(shell), name, value)
+    assert getattr(instance(shell), name) == before
+
+
+def test_every_setting_has_help() -> None:
+    traits = AutogradMagics.class_own_traits(config=True)
+    assert set(traits) == {"lang", "display", "theme", "limit", "values"}
+    assert all(trait.help for trait in traits.values())
+
+
+def broken(*_: Any, **__: Any) -> None:
+    raise LookupError("broken here")
+
+
+@pytest.fixture
+def forgiving(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUTOGRAD_MAGICS_STRICT")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (recorder.Recorder, "__init__"),
+        (recorder.Recorder, "start"),
+        (report.Report, "__init__"),
+        (report.Report, "to_text"),
+        (cells, "set_main"),
+        (cells, "code_text"),
+        (cells.Running, "leave"),
+        (cells.Running, "innermost"),
+        (magics, "known_sources"),
+    ],
+)
+def test_no_failure_of_ours_reaches_the_cell(
+    shell: InteractiveShell, forgiving: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    owner: Any, name: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(owner, name, broken)
+    result = shell.run_cell("%%autograd\nx = torch.ones(2) + 1\n'a value'", store_history=True)
+    monkeypatch.undo()
+    assert result.success
+    assert result.result == "a value"
+    out = capsys.readouterr().out
+    assert "LookupError: broken here" in out
+    assert "Error in callback" not in out
+    assert torch._C._len_torch_function_stack() == 0
+
+
+def test_a_missing_anywidget_is_said_in_one_line_and_the_page_is_shown(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "autograd_magics.views.widget", None)
+    shell.run_cell(f"%%autograd --display widget\n{STEP}")
+    lines = capsys.readouterr().out.splitlines()
+    assert "pip install anywidget" in lines[0]
+    assert any("w.grad is [2]" in line for line in lines[1:])
+
+
+def test_without_anywidget_there_is_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "autograd_magics.views.widget", None)
+    links = Links()
+    links.open(recorded(), "cell")
+    assert len(links) == 0
+
+
+def recorded() -> report.Report:
+    recording = Recording(values=True, limit=100, lang="en", theme="auto")
+    with recording:
+        torch.ones(1)
+    return recording.report
+
+
+def test_a_cell_has_one_link_and_the_old_one_is_closed() -> None:
+    links = Links()
+    first, second = recorded(), recorded()
+    links.open(first, "cell")
+    bridge = links._bridges["cell"]
+    links.open(second, "cell")
+    links.open(first, "other cell")
+    assert len(links) == 2
+    assert bridge.comm is None
+    assert links._bridges["cell"].run == second.trace.run
+    links._bridges["cell"].selection = "c0"
+    assert (first.selection, second.selection) == ("", "c0")
+    links.close()
+    assert len(links) == 0
+
+
+def test_a_link_keeps_no_report_alive() -> None:
+    links = Links()
+    shown = recorded()
+    links.open(shown, "cell")
+    weak = weakref.ref(shown)
+    del shown
+    gc.collect()
+    assert weak() is None
+    links._bridges["cell"].selection = "c0"
+    links.close()
