@@ -80,7 +80,7 @@ $(VENV)/test.stamp: $(VENV)/lab.stamp
 $(VENV)/lab.stamp: $(VENV)/venv.stamp pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); the first time this takes a minute or more."
 	@if [ "$$(uname -s)" = Linux ] && [ -n "$(TORCH_INDEX)" ]; then \
-		$(PIP) --no-deps --retries 0 --timeout 15 --extra-index-url $(TORCH_INDEX) torch || true; fi
+		$(PIP) --no-deps --retries 2 --timeout 15 --extra-index-url $(TORCH_INDEX) torch || true; fi
 	$(PIP) --editable '.[lab]'
 	@touch $@
 

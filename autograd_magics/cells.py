@@ -1,4 +1,4 @@
-"""The cells of this session, and the one change made to a cell that is to be recorded.
+"""The cells that ran, and the one change made to a cell that is to be recorded.
 
 `rewrite(lines)` replaces a leading `%%autograd ARGS` line by a call on the same line, so that IPython itself runs
 the body.  `Cells` remembers which code file name belongs to which cell, so that findings can name earlier cells.

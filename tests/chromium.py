@@ -36,24 +36,33 @@ def find() -> str | None:
 
 
 def install() -> str | None:
-    """Install one: Playwright's own build, or the distribution's when that fails and we are root."""
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    apt = root and shutil.which("apt-get") is not None
-    playwright = [sys.executable, "-m", "playwright", "install", *(["--with-deps"] if apt else []), "chromium"]
-    _run(playwright)
-    if find() is None and apt:
-        _run(["apt-get", "update", "-q"])
-        _run(["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"])
+    """Install Playwright's own build, with the libraries it lacks, or else the distribution's, as far as we may."""
+    apt = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
+    playwright = [sys.executable, "-m", "playwright"]
+    _run([*playwright, "install", "chromium"])
+    attempts = []
+    if apt and os.path.exists(_playwrights_own()):
+        attempts.append([*playwright, "install-deps", "chromium"])
+    if apt:
+        attempts.append(["apt-get", "update", "-q"])
+        attempts.append(["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"])
+    while attempts and find() is None:
+        _run(attempts.pop(0))
     return find()
 
 
 def _candidates() -> Iterator[str]:
     yield from filter(None, map(shutil.which, NAMES))
     yield from filter(os.path.exists, APPLICATIONS)
+    yield _playwrights_own()
+
+
+def _playwrights_own() -> str:
+    """Where Playwright has its Chromium, or would have it."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        yield playwright.chromium.executable_path
+        return str(playwright.chromium.executable_path)
 
 
 def _starts(path: str) -> bool:

@@ -95,12 +95,14 @@ class Recorder:
 
     def stop(self, error: BaseException | None = None) -> Trace:
         """End, take everything out again, and give the trace; `error` is what ended the cell, if anything did."""
-        self._calls.leave()
-        self._warnings.stop()
-        if error is not None:
-            self._guarded(lambda: tidy(error))
         if getattr(_running, "recorder", None) is self:
             _running.recorder = None
+        try:
+            self._calls.leave()
+        finally:
+            self._warnings.stop()
+        if error is not None:
+            self._guarded(lambda: tidy(error))
         if self._strict and self._trouble is not None:
             raise self._trouble
         collecting = gc.isenabled()
@@ -114,9 +116,9 @@ class Recorder:
 
     def _finish(self, error: BaseException | None) -> Trace:
         tape = self._tape
+        self._guarded(self._unseen.settle)
         self._guarded(self._values.read)
         self._guarded(self._grads.settle)
-        self._guarded(self._unseen.settle)
         self._guarded(lambda: names.assigned(tape))
         self._guarded(lambda: names.found(tape, self._tensors, self._namespace))
         self._guarded(lambda: names.used(tape))

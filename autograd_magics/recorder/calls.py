@@ -33,7 +33,7 @@ from .functions import (
 from .grads import Grads
 from .tape import CallDraft, Tape
 from .tensors import EXACT, Entry, Tensors, alone, version_of
-from .tracebacks import HANDLE
+from .tracebacks import HANDLE, without_ours
 from .unseen import inside_function
 
 FACTORIES = ("_like", "new_")
@@ -142,8 +142,7 @@ class CallProbe(TorchFunctionMode):
             result = func(*args, **kwargs)
         except BaseException as error:
             # a bare raise adds no entry of its own: the user sees the frames of the plain run
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
+            error.__traceback__ = without_ours(error.__traceback__)
             if pending is not None:
                 self._after(function, args, pending, None, error)
             raise
@@ -264,7 +263,7 @@ class CallProbe(TorchFunctionMode):
                 rows.append(entry.state)  # `contiguous()`, `to()`: the input itself
             else:
                 rows.append(tensors.result(tensor, call))
-        if len(rows) > 1 and len(self._tape.saved) > first_saved:
+        if len(self._tape.saved) > first_saved:
             self._backwards.nodes.own_results(first_saved, rows)
         return rows
 
@@ -344,7 +343,7 @@ def _changed(tensors: list[torch.Tensor], entries: list[Entry]) -> list[torch.Te
             version = tensor._version
         except RuntimeError:  # inference tensors have none
             continue
-        if version != entry.version:
+        if version != entry.version and not any(tensor is one for one in changed):
             changed.append(tensor)
     return changed
 

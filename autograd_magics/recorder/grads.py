@@ -50,6 +50,8 @@ class Grads:
         """`.grad` was assigned to or deleted."""
         state = self._tensors.state(owner)
         before = self._held.get(self._object(owner)) or memory.held(owner)
+        if value is not None and before is not None and not self._differs(before, value):
+            return  # `w.grad *= 2` puts back what it changed in place
         gradient = self._learn(owner, value)
         if gradient is None and (before is None or before.gradient is None):
             self._keep(owner, value, None, None)
@@ -120,7 +122,7 @@ class Grads:
                 ))  # fmt: skip
             return
         gradient = self._learn(owner, grad)
-        if not first:
+        if held is not None:
             self._change(owner, self._tensors.state(owner), "unseen", None, None, held, None, gradient)
         self._keep(owner, grad, gradient, None)
 

@@ -6,21 +6,19 @@ into rows when the recording is over.
 
 from __future__ import annotations
 
-import bisect
 import dis
 import functools
-import itertools
 import linecache
 import os
 import re
 import sys
 import sysconfig
 import types
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..trace import Place, Source
+from .stores import stores_after
 
 Chain = tuple[Any, ...]
 """(code, offset, code, offset, ...) of the calling frames, innermost first."""
@@ -215,7 +213,7 @@ class Places:
 
     def _assigned(self, chain: Chain) -> tuple[Assigned, ...]:
         for depth, (code, offset) in enumerate(zip(chain[::2], chain[1::2], strict=True)):
-            names = _stores_after(code, offset)
+            names = stores_after(code, offset)
             if names is None:
                 continue
             mine = is_user_file(code.co_filename, self._book.main)
@@ -291,81 +289,5 @@ class Assigned(NamedTuple):
     offset: int
 
 
-STORES = frozenset({"STORE_NAME", "STORE_FAST", "STORE_GLOBAL", "STORE_DEREF"})
-LOADS = frozenset({"LOAD_NAME", "LOAD_FAST", "LOAD_GLOBAL", "LOAD_DEREF", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"})
 PASSES_OTHER_VALUES = re.compile(r"(map|filter|sorted|sum|max|min|reduce|functools\.reduce|list|tuple|dict|zip)\s*\(")
 """Calls that call the user's function but give back something else."""
-
-
-@functools.lru_cache(maxsize=65536)
-def _stores_after(code: types.CodeType, offset: int) -> tuple[tuple[str, int | None], ...] | None:
-    """(name, output) pairs that the instructions after a call store; None where the value is returned."""
-    instructions, offsets = _instructions(code)
-    # in a frame that waits for a callee the offset may lie in the inline cache behind its CALL
-    at = bisect.bisect_right(offsets, offset) - 1
-    if at < 0:
-        return ()
-    following = itertools.islice(instructions, at + 1, at + 40)
-    first = next(following, None)
-    if instructions[at].opname == "PRECALL" and first is not None and first.opname == "CALL":
-        first = next(following, None)  # Python 3.11 makes some calls at once, on the first of the pair
-    while first is not None and first.opname in ("NOP", "EXTENDED_ARG"):
-        first = next(following, None)
-    if first is None:
-        return ()
-    if first.opname == "RETURN_VALUE":
-        return None
-    return tuple(_targets([first, *following]))
-
-
-def _targets(instructions: Sequence[dis.Instruction]) -> list[tuple[str, int | None]]:
-    """Names stored by the instructions that follow a value left on the stack."""
-    found: list[tuple[str, int | None]] = []
-    waiting = 1
-    unpacked: int | None = None
-    held: str | None = None
-    for op in instructions:
-        if op.opname in STORES:
-            found.append((str(op.argval), unpacked))
-        elif op.opname.startswith("STORE_FAST_"):
-            found += _pair(op, unpacked)
-            unpacked = unpacked + 1 if unpacked is not None and op.opname == "STORE_FAST_STORE_FAST" else unpacked
-            waiting -= op.opname == "STORE_FAST_STORE_FAST"
-        elif op.opname == "DUP_TOP" or (op.opname == "COPY" and op.arg == 1):
-            waiting += 1
-            continue
-        elif op.opname in ("SWAP", "ROT_TWO", "NOP", "EXTENDED_ARG"):
-            continue
-        elif op.opname == "UNPACK_SEQUENCE" and unpacked is None and isinstance(op.arg, int):
-            waiting, unpacked = waiting - 1 + op.arg, 0
-            continue
-        elif op.opname in LOADS:
-            held = str(op.argval)
-            continue
-        elif op.opname == "LOAD_ATTR" and held is not None:
-            held = f"{held}.{op.argval}"
-            continue
-        elif op.opname == "STORE_ATTR" and held is not None:
-            found.append((f"{held}.{op.argval}", unpacked))
-            held = None
-        else:
-            break
-        waiting -= 1
-        if unpacked is not None:
-            unpacked += 1
-        if waiting <= 0:
-            break
-    return found
-
-
-def _pair(op: dis.Instruction, unpacked: int | None) -> list[tuple[str, int | None]]:
-    names = op.argval if isinstance(op.argval, tuple) else (op.argval,)
-    if op.opname != "STORE_FAST_STORE_FAST":
-        return [(str(names[0]), unpacked)]
-    return [(str(n), None if unpacked is None else unpacked + i) for i, n in enumerate(names)]
-
-
-@functools.lru_cache(maxsize=1024)
-def _instructions(code: types.CodeType) -> tuple[tuple[dis.Instruction, ...], tuple[int, ...]]:
-    instructions = tuple(dis.get_instructions(code))
-    return instructions, tuple(op.offset for op in instructions)

@@ -6,13 +6,13 @@ mode, once to run.  The first entry and the function it hands over to are no par
 
 from __future__ import annotations
 
+import os
 import types
 from typing import Any
 
 from torch.overrides import handle_torch_function
 
-from .sources import PACKAGE
-
+RECORDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 HANDLE = handle_torch_function.__code__
 
 
@@ -24,11 +24,12 @@ def tidy(error: BaseException) -> None:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        one.__traceback__ = _without_ours(one.__traceback__)
+        one.__traceback__ = without_ours(one.__traceback__)
         waiting += [one.__cause__, one.__context__]
 
 
-def _without_ours(first: types.TracebackType | None) -> types.TracebackType | None:
+def without_ours(first: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback without our frames and those of torch that handed a call to us."""
     kept: list[types.TracebackType] = []
     current = first
     while current is not None:
@@ -40,12 +41,13 @@ def _without_ours(first: types.TracebackType | None) -> types.TracebackType | No
         else:
             kept.append(current)
             current = after
-    for one, following in zip(kept, [*kept[1:], None], strict=True):
+    following = None
+    for one in reversed(kept):
         if one.tb_next is not following:
             one.tb_next = following
-    return kept[0] if kept else first
+        following = one
+    return following
 
 
 def _is_ours(entry: types.TracebackType) -> bool:
-    code = entry.tb_frame.f_code
-    return code.co_name == "__torch_function__" and code.co_filename.startswith(PACKAGE)
+    return entry.tb_frame.f_code.co_filename.startswith(RECORDER)

@@ -163,7 +163,9 @@ class Details:
         rows = [self._row("call", self.phrases.operation(call))]
         rows += self._tensors("input", dict.fromkeys(call.inputs))
         rows += self._tensors("output", call.outputs)
-        rows += [self._row("made_node", format.clean(self.trace.nodes[n].name), link=f"n{n}") for n in call.nodes]
+        for node in call.nodes[:MANY]:
+            rows.append(self._row("made_node", format.clean(self.trace.nodes[node].name), link=f"n{node}"))
+            rows += self._work(self.trace.nodes[node])
         if call.cut:
             rows.append(self._words("cut", self.phrases.cut(call)))
         if call.inplace:
@@ -175,17 +177,7 @@ class Details:
 
     # -- nodes ---------------------------------------------------------------------------------
     def _node(self, node: Node) -> Row:
-        rows = []
-        for step in self.graph.steps_of(node.id):
-            root = self.phrases.root(self.trace.backwards[step.backward])
-            names = [self._result(node, output) for output in range(len(step.received))]
-            rows += self._flow("came_in", root, step.received, names)
-            rows += self._flow("went_out", root, step.sent, [self._target(target) for target, _ in node.edges])
-        rows = self._some("flow", rows)
-        rows += [self._kept(s) for s in self.graph.saved_of(node.id)]
-        freed = self.phrases.freed(node)
-        rows += [self._words("freed", freed)] if freed and self.graph.saved_of(node.id) else []
-        rows += self._next(node)
+        rows = self._work(node) + self._next(node)
         if node.call is not None:
             call = self.trace.calls[node.call]
             rows.append(self._row("made_by", self.phrases.operation(call), link=f"c{call.id}"))
@@ -197,6 +189,19 @@ class Details:
         if place is not None:
             rows.append(self._row("line", self._span(place), mono=False, link=self.items.line(place)))
         return {"title": format.clean(node.name), "subtitle": self.phrases.statement(place), "rows": rows}
+
+    def _work(self, node: Node) -> list[Row]:
+        """What came in and went out of a node in each backward, and what it keeps for that."""
+        rows = []
+        for step in self.graph.steps_of(node.id):
+            root = self.phrases.root(self.trace.backwards[step.backward])
+            names = [self._result(node, output) for output in range(len(step.received))]
+            rows += self._flow("came_in", root, step.received, names)
+            rows += self._flow("went_out", root, step.sent, [self._target(target) for target, _ in node.edges])
+        rows = self._some("flow", rows)
+        rows += [self._kept(s) for s in self.graph.saved_of(node.id)]
+        freed = self.phrases.freed(node)
+        return rows + ([self._words("freed", freed)] if freed and self.graph.saved_of(node.id) else [])
 
     def _flow(self, key: str, root: str, gradients: Iterable[Gradient | None], names: list[str]) -> list[Row]:
         return [

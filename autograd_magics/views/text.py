@@ -63,6 +63,8 @@ def _finding(finding: Told, phrases: Phrases) -> list[str]:
 def _graph(phrases: Phrases) -> list[str]:
     """Leaves and inputs, then each statement with what its calls made."""
     shown = shortened(statements(phrases.graph))
+    if not shown:
+        return _nodes(phrases)
     rows = [row for one in shown if isinstance(one, Statement) for row in one.rows]
     cells = [_call(row, phrases) if isinstance(row, Call) else _backward(row, phrases) for row in rows]
     made = iter(aligned_rows(cells, " " * 8, " " * 10))
@@ -78,6 +80,20 @@ def _graph(phrases: Phrases) -> list[str]:
         for _ in one.rows:
             lines += next(made)
     return lines
+
+
+def _nodes(phrases: Phrases) -> list[str]:
+    """Of a graph whose calls nobody saw: its nodes and where they lead, from the roots on."""
+    nodes = phrases.trace.nodes
+    reached = {target for node in nodes for target, _ in node.edges}
+    roots = [node.id for node in reversed(nodes) if node.id not in reached and node.leaf is None]
+    rows = []
+    for node in phrases.graph.reachable(roots):
+        targets = [phrases.node(target) for target, _ in node.edges if target is not None]
+        if targets:
+            rows.append([phrases.node(node.id), f"-> {', '.join(targets)}"])
+    lines = aligned(rows[:ROWS], "  ", " " * 8)
+    return [*lines, f"  … {phrases.count('view.more', len(rows) - ROWS)}"] if len(rows) > ROWS else lines
 
 
 def _gap(gap: Gap, phrases: Phrases) -> str:

@@ -13,7 +13,7 @@ import struct
 from playwright.sync_api import Browser, expect
 
 from tests.browser.driver import Server, open_page
-from tests.browser.lessons import REGRESSION, SETUP, TWICE
+from tests.browser.lessons import DATA, SETUP, STEP
 
 PICTURE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "picture.png"
 SCALE = 2
@@ -29,7 +29,7 @@ def size(png: bytes) -> tuple[int, int]:
 
 
 def test_the_readme_shows_what_is_drawn(lab: Server, browser: Browser, shots: pathlib.Path) -> None:
-    name = lab.write("picture.ipynb", SETUP, REGRESSION, TWICE)
+    name = lab.write("picture.ipynb", SETUP, DATA, *[f"%%autograd\n{STEP}"] * 2)
     with open_page(browser, width=1440, height=1000, device_scale_factor=SCALE) as page:
         page.open_notebook(lab, name)
         page.close_side_bar()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 
 import pytest
@@ -31,8 +30,3 @@ def kernel(loaded_kernel: Kernel) -> Iterator[Kernel]:
     after = loaded_kernel.run("%config AutogradMagics.display = 'auto'\n%config AutogradMagics.lang = ''")
     assert after.own == []
     assert loaded_kernel.value("torch._C._len_torch_function_stack()") == "0"
-
-
-@pytest.fixture
-def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    return tmp_path

@@ -148,3 +148,13 @@ def _collect(ran: Ran, message: dict[str, Any]) -> None:
         ran.outputs.append({"type": kind, **content})
     elif kind.startswith("comm_"):
         ran.comms.append({"type": kind, **content})
+
+
+def usage_error(ran: Ran) -> str:
+    """The one line that an error of usage gives."""
+    assert (ran.reply["status"], ran.reply["ename"]) == ("error", "UsageError")
+    assert ran.kinds == ["stderr"]
+    line = ran.said.rstrip("\n")
+    assert "\n" not in line
+    assert line.startswith("UsageError: ")
+    return line

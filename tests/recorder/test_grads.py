@@ -1,0 +1,116 @@
+"""The ledger: every change of a `.grad`, and who looked at it."""
+
+from __future__ import annotations
+
+import pytest
+from recorded import Notebook, record_cell
+
+from autograd_magics.trace import Trace
+
+LEAF = "w = torch.tensor([1., 2.], requires_grad=True)\n"
+RUN = "(w * 3).sum().backward()\n"
+
+
+def kinds(trace: Trace) -> list[str]:
+    return [c.kind for c in trace.changes]
+
+
+def afters(trace: Trace) -> list[object]:
+    return [None if c.after is None else c.after.value for c in trace.changes]
+
+
+LEDGERS = [
+    (RUN, ["accumulated"], [[3.0, 3.0]]),
+    (RUN + RUN, ["accumulated"] * 2, [[3.0, 3.0], [6.0, 6.0]]),
+    (RUN + "w.grad.zero_()", ["accumulated", "zeroed"], [[3.0, 3.0], [0.0, 0.0]]),
+    (RUN + "w.grad.data.zero_()", ["accumulated", "zeroed"], [[3.0, 3.0], [0.0, 0.0]]),
+    (RUN + "w.grad.detach_().zero_()", ["accumulated", "zeroed"], [[3.0, 3.0], [0.0, 0.0]]),
+    (RUN + "w.grad = None", ["accumulated", "cleared"], [[3.0, 3.0], None]),
+    (RUN + "del w.grad", ["accumulated", "cleared"], [[3.0, 3.0], None]),
+    (RUN + "w.grad = torch.ones(2)", ["accumulated", "set"], [[3.0, 3.0], [1.0, 1.0]]),
+    (RUN + "w.grad *= 2", ["accumulated", "changed"], [[3.0, 3.0], [6.0, 6.0]]),
+    (RUN + "w.grad[0] = 7.", ["accumulated", "changed"], [[3.0, 3.0], [7.0, 3.0]]),
+    (RUN + "g = w.grad\ng.mul_(2)", ["accumulated", "changed"], [[3.0, 3.0], [6.0, 6.0]]),
+    (RUN + "torch.nn.utils.clip_grad_norm_([w], 1e-9, foreach=False)", ["accumulated", "changed"], None),
+    ("w.grad = torch.ones(2)\n" + RUN, ["set", "accumulated"], [[1.0, 1.0], [4.0, 4.0]]),
+    ("w.grad = None", [], []),
+    (RUN + "o = torch.optim.SGD([w], lr=1.)\no.zero_grad()", ["accumulated", "cleared"], [[3.0, 3.0], None]),
+    (RUN + "o = torch.optim.SGD([w], lr=1.)\no.zero_grad(set_to_none=False)", ["accumulated", "zeroed"], [[3.0, 3.0], [0.0, 0.0]]),
+    (RUN + "o = torch.optim.SGD([w], lr=1., foreach=True)\no.zero_grad(set_to_none=False)", ["accumulated", "zeroed"], [[3.0, 3.0], [0.0, 0.0]]),
+    (RUN + "o = torch.optim.Adam([w], lr=1., foreach=True)\no.step()", ["accumulated"], [[3.0, 3.0]]),
+    (RUN + "torch.nn.utils.clip_grad_value_([w], 1., foreach=True)", ["accumulated", "changed", "changed"], [[3.0, 3.0], [3.0, 3.0], [1.0, 1.0]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "expected", "values"), LEDGERS)
+def test_each_change_is_in_the_ledger(source: str, expected: list[str], values: list[object] | None) -> None:
+    trace = record_cell(LEAF + source)
+    assert trace.failure is None, trace.failure
+    assert kinds(trace) == expected
+    if values is not None:
+        assert afters(trace) == values
+
+
+def test_before_added_and_after() -> None:
+    trace = record_cell(LEAF + RUN + RUN)
+    first, second = trace.changes
+    assert first.before is None and first.added == first.after
+    assert second.before == first.after and second.added == first.added and second.after is not None
+    assert second.before_places == first.places and second.backward == 1
+
+
+def test_each_parameter_has_its_own_rows() -> None:
+    trace = record_cell("m = torch.nn.Linear(2, 1)\nm(torch.ones(1, 2)).sum().backward()")
+    assert len({c.object for c in trace.changes}) == 2 and kinds(trace) == ["accumulated"] * 2
+
+
+def test_an_optimizer_changes_parameters_in_place() -> None:
+    trace = record_cell(LEAF + RUN + "torch.optim.SGD([w], lr=1., foreach=False).step()\nw.sum()")
+    states = [t for t in trace.tensors if t.object == 0]
+    assert [t.value for t in states] == [[1.0, 2.0], [-2.0, -1.0]] and states[1].call is not None
+
+
+def test_what_nobody_watched_is_unseen() -> None:
+    book = Notebook()
+    book.run(LEAF + RUN)
+    book.namespace["w"].grad.add_(1)  # outside any recording
+    trace = book.run("w.grad.zero_()")
+    assert kinds(trace) == ["unseen", "zeroed"]
+    unseen = trace.changes[0]
+    assert unseen.before is not None and unseen.after is not None
+    assert (unseen.before.value, unseen.after.value, unseen.places) == ([3.0, 3.0], [4.0, 4.0], ())
+
+
+def test_an_earlier_cell_is_named() -> None:
+    book = Notebook()
+    book.run(LEAF + RUN)
+    trace = book.run(RUN)
+    earlier, added = trace.changes
+    assert earlier.kind == "earlier" and added.kind == "accumulated"
+    assert trace.sources[trace.places[added.before_places[0]].source].number == 1
+    assert added.before is not None and added.before.value == [3.0, 3.0]
+
+
+def test_reading_grad_is_an_access_of_the_users_code_only() -> None:
+    trace = record_cell(LEAF + RUN + "g = w.grad\ntorch.optim.SGD([w], lr=1.).step()")
+    (access,) = trace.accesses
+    assert access.attribute == "grad" and access.name == "g" and trace.places[access.places[0]].line == 3
+    assert access.result is not None and trace.tensors[access.result].grad_of == 0
+
+
+def test_reading_grad_fn_names_the_node() -> None:
+    trace = record_cell(LEAF + "y = w * 2\nn = y.grad_fn\nm = w.grad_fn")
+    first, second = trace.accesses
+    assert first.node is not None and trace.nodes[first.node].name == "MulBackward0" and first.name == "n"
+    assert second.node is None
+
+
+def test_looking_at_the_grad_of_a_non_leaf_is_left_to_the_cell() -> None:
+    trace = record_cell(LEAF + "y = w * 2\ny.sum().backward()\nfor _ in range(2):\n    y.grad")
+    assert [w.category for w in trace.warnings] == ["UserWarning"] * len(trace.warnings)
+    assert len(trace.accesses) == 2
+
+
+def test_a_grad_that_requires_grad() -> None:
+    trace = record_cell(LEAF + "(w ** 2).sum().backward(create_graph=True)\nw.grad.sum().backward()\nw.grad = None")
+    assert trace.failure is None and kinds(trace) == ["accumulated", "accumulated", "cleared"]
