@@ -404,7 +404,7 @@ class Graph:
 
     def _behind_failed_roots(self) -> set[int]:
         roots = [r for b in self.trace.backwards if b.error is not None for r in b.roots]
-        calls = {self.maker(t.id) for t in self.sources_of(roots)}
+        calls = [self.maker(t.id) for t in self.sources_of(roots)]
         return {c.id for c in calls if c is not None and c.inputs and not c.inplace and c.name not in NOT_DRAWN}
 
     def accesses_of(self, attribute: str) -> tuple[Access, ...]:

@@ -4,87 +4,28 @@ from __future__ import annotations
 
 import json
 import pathlib
-import re
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-import nbclient
 import nbformat
 import pytest
-from nbformat import NotebookNode
 
-from autograd_magics import Finding, Report, load
-from tests.kernel.harness import ANSI, environment
-
-NOTEBOOKS = sorted((pathlib.Path(__file__).resolve().parent.parent / "examples").glob("*.ipynb"))
-RAISES = "raises-exception"
-RECORDED = re.compile(r"%%autograd(?: (\w+))?[^\n]*\n")
-
-KEEP = """
-import pathlib, sys, autograd_magics
-for name, value in dict(globals()).items():
-    if isinstance(value, autograd_magics.Report):
-        value.save(pathlib.Path({folder!r}) / (name + ".json"))
-print(sys.executable)
-"""
-"""Runs after the last cell: writes the reports to files, so that they can be looked at here."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """An executed notebook and the reports it left behind, by name."""
-
-    cells: list[NotebookNode]
-    """Its code cells."""
-    reports: dict[str, Report]
-
-    def number(self, name: str) -> int:
-        """The `In [number]` of the cell that a report was recorded from."""
-        return next(i for i, c in enumerate(self.cells, 1) if c.source.startswith(f"%%autograd {name}"))
-
-    def shown(self, name: str) -> str:
-        """The text form of the report under a recorded cell."""
-        return str(next(o for o in self.cells[self.number(name) - 1].outputs if is_report(o)).data["text/plain"])
-
-    def result(self, source: str) -> str:
-        """The displayed value of the one cell that ends in a line and has a value."""
-        ends = [c for c in self.cells if c.source.split("\n")[-1] == source]
-        (value,) = (o for c in ends for o in c.outputs if o.output_type == "execute_result")
-        return str(value.data["text/plain"])
-
-    def printed(self, name: str) -> str:
-        """What a recorded cell printed."""
-        outputs = self.cells[self.number(name) - 1].outputs
-        return "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
-
-    def lines(self, name: str, finding: Finding) -> list[tuple[int | None, int]]:
-        """The (cell, line) of each place that a finding of a report names."""
-        trace = self.reports[name].trace
-        places = [trace.places[p] for p in finding.places]
-        return [(trace.sources[p.source].number, p.line) for p in places]
-
-
-def is_report(output: NotebookNode) -> bool:
-    return output.output_type == "display_data" and 'class="agm' in output.data.get("text/html", "")
-
-
-def read(path: pathlib.Path) -> list[NotebookNode]:
-    """The code cells of a notebook."""
-    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
-
-
-def execute(cells: list[NotebookNode], tmp: pathlib.Path) -> NotebookNode:
-    """Run all cells in a kernel of this interpreter, whatever they raise; the first imports torch and is seeded."""
-    cells[0].source += "\ntorch.manual_seed(0);"
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    where = {"metadata": {"path": str(tmp)}}
-    settings = {"kernel_name": "python3", "extra_arguments": ["--log-level=ERROR"]}
-    client = nbclient.NotebookClient(notebook, timeout=120, allow_errors=True, resources=where, **settings)
-    client.execute(env=environment(tmp))
-    return notebook
-
+from tests.lesson import (
+    NOTEBOOKS,
+    RAISES,
+    RECORDED,
+    Lesson,
+    codes,
+    execute,
+    gradient,
+    is_report,
+    ledger,
+    names_in,
+    own_outputs,
+    read,
+    run,
+    tensor,
+    value,
+)
 
 Lessons = Callable[[str], Lesson]
 
@@ -96,48 +37,10 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
 
     def give(name: str) -> Lesson:
         if name not in done:
-            tmp = tmp_path_factory.mktemp(name)
-            (path,) = (p for p in NOTEBOOKS if p.stem == name)
-            keep = nbformat.v4.new_code_cell(KEEP.format(folder=str(tmp)))
-            ran = execute([*read(path), keep], tmp).cells
-            assert ran.pop().outputs[0].text.strip() == sys.executable
-            done[name] = Lesson(ran, {p.stem: load(p, lang="en") for p in tmp.glob("*.json")})
+            done[name] = run(name, tmp_path_factory.mktemp(name))
         return done[name]
 
     return give
-
-
-def codes(report: Report) -> list[str]:
-    return [finding.code for finding in report.findings]
-
-
-def tensor(report: Report, name: str) -> int:
-    """The last row of the tensor that has a name."""
-    return max(n.tensor for n in report.trace.names if n.name == name)
-
-
-def value(report: Report, name: str) -> Any:
-    """The last value of the tensor that has a name."""
-    return report.graph.states[report.trace.tensors[tensor(report, name)].object][-1].value
-
-
-def gradient(report: Report, name: str) -> Any:
-    """The gradient that arrived at the tensor that has a name."""
-    found = report.graph.gradient(tensor(report, name))
-    assert found is not None
-    return found.value
-
-
-def ledger(report: Report, name: str) -> list[tuple[str, Any, Any]]:
-    """Every change of a leaf's `.grad`: (kind, what was added, what stood there afterwards)."""
-    obj = report.trace.tensors[tensor(report, name)].object
-    changes = report.graph.changes_by_object[obj]
-    return [(c.kind, c.added and c.added.value, c.after and c.after.value) for c in changes]
-
-
-def names_in(report: Report, picture: str = "forward") -> set[tuple[str, str]]:
-    """(style, label or name) of every box of a picture."""
-    return {(box.style, box.label or box.name) for box in report.pictures[picture].boxes}
 
 
 # -- all of them -------------------------------------------------------------------------------
@@ -180,25 +83,6 @@ def test_only_cells_that_are_meant_to_raise_do(path: pathlib.Path, lessons: Less
     for cell in lessons(path.stem).cells:
         errors = [o.evalue for o in cell.outputs if o.output_type == "error"]
         assert bool(errors) == (RAISES in cell.metadata.get("tags", [])), (cell.source, errors)
-
-
-PLACES = re.compile(r"ipykernel_\d+/\d+\.py|0x[0-9a-f]+")
-
-
-def own_outputs(cell: NotebookNode) -> list[tuple[str, str]]:
-    """What a cell gave out, without our reports, memory addresses and names of temporary files.
-
-    Sorted: which of stdout and stderr comes first is the kernel's chance.
-    """
-    found = []
-    for output in cell.outputs:
-        if output.output_type == "error":
-            found.append(("error", ANSI.sub("", output.traceback[-1])))
-        elif output.output_type == "stream":
-            found.append((output.name, output.text))
-        elif not is_report(output):
-            found.append((output.output_type, output.data["text/plain"]))
-    return sorted((kind, PLACES.sub("…", text)) for kind, text in found)
 
 
 def test_without_the_magic_the_cells_give_the_same(lessons: Lessons, tmp_path: pathlib.Path) -> None:

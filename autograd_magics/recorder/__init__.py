@@ -138,6 +138,9 @@ class Recorder:
 
     def _note_trouble(self, error: Exception) -> None:
         """Our own failure: kept to be shown as one line, never raised into the cell."""
+        if isinstance(error, RecursionError):  # the cell is about to hit the limit itself
+            self._tape.dropped += 1
+            return
         if self._trouble is None:
             self._trouble = error
             self._tape.problem = f"{type(error).__name__}: {error}"

@@ -21,6 +21,8 @@ from .tape import BackwardDraft, CallDraft, NodeDraft, Tape
 from .tensors import EXACT, Tensors, alone
 from .values import SMALL, Values
 
+Gradients = tuple["GradientDraft | None", ...]
+
 ENTRIES: dict[Any, str] = {
     torch.Tensor.backward: "Tensor.backward",
     torch.autograd.backward: "autograd.backward",
@@ -59,6 +61,11 @@ class Request:
         retain = given.get("retain_graph")
         self.retain_graph = self.create_graph if retain is None else bool(retain)
 
+    @property
+    def reaches_all_leaves(self) -> bool:
+        """Whether every leaf behind the roots gets its gradient."""
+        return self.inputs is None and self.kind != "autograd.grad"
+
 
 def _tensors(given: Any) -> list[torch.Tensor]:
     items = [given] if isinstance(given, torch.Tensor) else list(given or ())
@@ -68,7 +75,7 @@ def _tensors(given: Any) -> list[torch.Tensor]:
 class Run:
     """What one run of the engine needs until it ends."""
 
-    __slots__ = ("request", "index", "site", "handles", "marks", "leaves", "steps", "sent")
+    __slots__ = ("request", "index", "site", "handles", "marks", "leaves", "quiet", "steps", "sent")
 
     def __init__(self, request: Request, index: int, site: Site) -> None:
         self.request = request
@@ -78,9 +85,11 @@ class Run:
         self.marks: dict[int, NodeDraft] = {}
         self.leaves: dict[int, torch.Tensor] = {}
         """By node row: the tensor of each AccumulateGrad."""
-        self.steps: dict[int, tuple[int, tuple[GradientDraft | None, ...]]] = {}
+        self.quiet: dict[int, torch.Tensor] = {}
+        """Those of them whose `.grad` was None: what they receive is what `.grad` holds afterwards."""
+        self.steps: dict[int, tuple[int, Gradients]] = {}
         """By node row: when it ran and what it received."""
-        self.sent: dict[int, tuple[GradientDraft | None, ...]] = {}
+        self.sent: dict[int, Gradients] = {}
 
 
 class Backwards:
@@ -101,8 +110,6 @@ class Backwards:
         """Prepare for a run of the engine: walk its graph and listen to its nodes."""
         run = self._open(Request(func, args, kwargs), site)
         self._watch(run)
-        for leaf in run.leaves.values():
-            self._grads.before_backward(leaf)
         for tensor in self._tensors.retaining():
             self._grads.before_backward(tensor)
         return run
@@ -127,19 +134,23 @@ class Backwards:
         nodes, mine, marks = self._tape.nodes, self._tape.run, run.marks
         queue: list[Any] = []
         for root in run.request.roots:
-            node = root.grad_fn
+            try:
+                node = root.grad_fn
+            except RuntimeError:  # a view that may not be used any more: the engine is about to say so
+                continue
             row = None if node is None else self.nodes.row(node)
             if row is not None and row not in marks:
                 marks[row] = nodes[row]
                 queue.append(node)
         rows = list(marks)
+        received = self._receiver(run)
         once: set[tuple[int | None, int]] = set()
         shared: set[tuple[int | None, int]] = set()
         for i, node in enumerate(queue):
             draft = nodes[rows[i]]
-            run.handles.append(node.register_prehook(functools.partial(self._received, run, rows[i])))
-            if draft.leaf is not None and type(node.variable) in EXACT:
-                run.leaves[draft.row] = node.variable
+            if draft.leaf is not None and self._expect(run, draft.row, node):
+                continue
+            run.handles.append(node.register_prehook(functools.partial(received, draft.row)))
             for edge in draft.edges:
                 (shared if edge in once else once).add(edge)
             for parent, _ in node.next_functions:
@@ -152,28 +163,48 @@ class Backwards:
         if shared:
             self._watch_shared(run, queue, rows, shared)
 
+    def _expect(self, run: Run, row: int, node: Any) -> bool:
+        """Prepare for what the engine may do to a leaf; True where `.grad` alone will tell what it received."""
+        leaf = node.variable
+        if type(leaf) not in EXACT:
+            return False
+        run.leaves[row] = leaf
+        empty = self._grads.before_backward(leaf)
+        if empty and run.request.reaches_all_leaves and not leaf._post_accumulate_grad_hooks:
+            run.quiet[row] = leaf
+            return True
+        return False
+
     def _watch_shared(self, run: Run, queue: list[Any], rows: list[int], shared: set[tuple[int | None, int]]) -> None:
         for node, row in zip(queue, rows, strict=True):
             if any(edge in shared and edge[0] is not None for edge in self._tape.nodes[row].edges):
                 run.handles.append(node.register_hook(functools.partial(self._sent, run, row)))
 
     # -- on the engine's threads ---------------------------------------------------------------
-    def _received(self, run: Run, row: int, gradients: Any) -> None:
-        try:
-            if _others():
-                with alone():
-                    received = tuple([self._gradient(g) for g in gradients])
-            elif len(gradients) == 1:
-                received = (self._gradient(gradients[0]),)
-            else:
-                received = tuple([self._gradient(g) for g in gradients])
-            run.steps[row] = (self._tape.tick(), received)
-        except Exception as error:
-            self._trouble(error)
+    def _receiver(self, run: Run) -> Callable[[int, Any], None]:
+        """The function that pre-hooks call: (node row, gradients)."""
+        tick, steps, gradient, trouble = self._tape.tick, run.steps, self._gradient, self._trouble
+
+        def received(row: int, gradients: Any) -> None:
+            try:
+                if _others():
+                    with alone():
+                        steps[row] = (tick(), tuple([gradient(g) for g in gradients]))
+                elif len(gradients) == 1:
+                    steps[row] = (tick(), (gradient(gradients[0]),))
+                else:
+                    steps[row] = (tick(), tuple([gradient(g) for g in gradients]))
+            except Exception as error:
+                trouble(error)
+
+        return received
 
     def _sent(self, run: Run, row: int, sent: Any, received: Any) -> None:
         try:
-            with alone():
+            if _others():
+                with alone():
+                    run.sent[row] = tuple([self._gradient(g) for g in sent])
+            else:
                 run.sent[row] = tuple([self._gradient(g) for g in sent])
         except Exception as error:
             self._trouble(error)
@@ -190,6 +221,7 @@ class Backwards:
         for handle in run.handles:
             handle.remove()
         draft = self._tape.backwards[run.index]
+        self._note_quiet(run)
         sent = run.sent
         self._tape.steps += [(at, run.index, row, got, sent.get(row)) for row, (at, got) in run.steps.items()]
         if error is not None:
@@ -200,6 +232,20 @@ class Backwards:
         if error is None and run.request.kind == "autograd.grad":
             self._note_results(run, draft, result)
         draft.end = self._tape.tick()
+
+    def _note_quiet(self, run: Run) -> None:
+        """The steps of leaves that nobody had to listen to: each right after the last node that led to it."""
+        if not run.quiet:
+            return
+        nodes, last = self._tape.nodes, {}
+        for row, (at, _) in run.steps.items():
+            for parent, _ in nodes[row].edges:
+                if parent in run.quiet:
+                    last[parent] = at
+        for row, leaf in run.quiet.items():
+            grad = leaf.grad
+            if grad is not None:
+                run.steps[row] = (last.get(row, 0) or self._tape.tick(), (self._gradient(grad),))
 
     def _note_freed(self, run: Run, draft: BackwardDraft) -> None:
         if draft.retain_graph:

@@ -240,7 +240,7 @@ class CallProbe(TorchFunctionMode):
         tensors = self._tensors
         rows: list[int] = []
         for tensor in changed:
-            rows.append(tensors.result(tensor, call))
+            rows.append(tensors.result(tensor, call, draft.grad_enabled and any(tensor is one for one in outputs)))
             entry = tensors.known(tensor)
             if entry is not None and entry.storage is not None:
                 tensors.last_change[entry.storage] = call
@@ -305,7 +305,7 @@ class CallProbe(TorchFunctionMode):
     def enter(self) -> None:
         """Put this mode on its stack."""
         self._compiled.watch()
-        self.__enter__()
+        self.__enter__()  # type: ignore[no-untyped-call]
 
     def leave(self) -> None:
         """Take this mode off its stack, also from below modes that the cell left open."""
@@ -337,7 +337,7 @@ class CallProbe(TorchFunctionMode):
 
 def _changed(tensors: list[torch.Tensor], entries: list[Entry]) -> list[torch.Tensor]:
     """The inputs whose version moved while the call ran."""
-    changed = []
+    changed: list[torch.Tensor] = []
     for tensor, entry in zip(tensors, entries, strict=True):
         try:
             version = tensor._version

@@ -8,7 +8,7 @@ import torch
 
 from .backward import ENTRIES
 
-GETTER = type(torch.Tensor.grad.__get__)  # type: ignore[attr-defined]
+GETTER = type(torch.Tensor.grad.__get__)  # type: ignore[union-attr]
 
 VIEW_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "real", "imag", "data"})
 """Attributes of a tensor whose reading is an operation."""

@@ -75,9 +75,13 @@ class Grads:
             self._keep(owner, grad, gradient, draft.site)
 
     # -- what backward does --------------------------------------------------------------------
-    def before_backward(self, leaf: torch.Tensor) -> None:
-        """Look at a leaf's `.grad` before the engine may add to it."""
-        self._look(leaf, leaf.grad)
+    def before_backward(self, leaf: torch.Tensor) -> bool:
+        """Look at a leaf's `.grad` before the engine may add to it; whether it is None."""
+        grad = leaf.grad
+        held = self._held.get(self._object(leaf))
+        if held is None or self._differs(held, grad):
+            self._look(leaf, grad)
+        return grad is None
 
     def after_backward(
         self, leaf: torch.Tensor, backward: int, site: Site, added: GradientDraft | None
@@ -129,7 +133,7 @@ class Grads:
     def _differs(self, held: Held | None, grad: Any) -> bool:
         if held is None or held.ref is None:
             return grad is not None
-        return held.ref() is not grad or held.version != version_of(grad)
+        return grad is None or held.ref() is not grad or held.version != version_of(grad)
 
     def _learn(self, owner: torch.Tensor, grad: Any) -> GradientDraft | None:
         """Know a tensor as the `.grad` of its owner, so that in-place changes of it are noticed."""
@@ -139,7 +143,8 @@ class Grads:
             return None
         entry = self._tensors.entry(grad)
         entry.grad_of = obj
-        entry.storage = self._tensors.storage(grad)
+        if entry.storage is None:
+            entry.storage = self._tensors.storage(grad)
         if entry.storage is not None:
             self._owner_of_storage[entry.storage] = obj
         return self._gradient(grad)

@@ -26,7 +26,7 @@ at and frees a chain of such nodes by recursion: beyond some 40,000 in a row tha
 
 
 @functools.cache
-def _slots(kind: type) -> tuple[tuple[str, str], ...]:
+def _slots(kind: Any) -> tuple[tuple[str, str], ...]:
     """(attribute, slot) of each saved tensor of a kind of node."""
     return tuple((name, name[len(RAW) :]) for name in dir(kind) if name.startswith(RAW))
 
@@ -51,10 +51,7 @@ class Nodes:
         return KEY not in node.metadata and bool(node._sequence_nr() >= self._first) and type(node) is not ACCUMULATE
 
     def of_tensor(self, tensor: torch.Tensor, call: int | None) -> int | None:
-        """The row of a tensor's `grad_fn`; None where looking would rebuild it."""
-        if tensor._is_view() and version_of(tensor) > 0 and self._tensors.known(tensor) is not None:
-            # grad_fn of a view is made anew after an in-place change: reading it is not free of effects
-            return None
+        """The row of a tensor's `grad_fn`."""
         node = tensor.grad_fn
         return None if node is None else self.row(node, call)
 
@@ -159,7 +156,7 @@ class Nodes:
     def _read_saved(self, node: Any, draft: NodeDraft, fresh: bool) -> None:
         for attribute, slot in _slots(type(node)):
             try:
-                raw = getattr(node, attribute)
+                raw: Any = getattr(node, attribute)
             except RuntimeError:
                 return  # freed by a backward that nobody watched
             if type(raw) is tuple:
@@ -191,11 +188,14 @@ class Nodes:
             draft.versions[slot] = now
         entry = self._tensors.entries.get(id(tensor))
         if entry is not None and entry.state >= 0 and entry() is tensor:
-            owner, storage = entry.state, entry.storage
-        else:
-            owner, storage = None, self._tensors.storage(tensor)
+            _, _, _, shape, dtype, device, storage, size, *_ = tape.tensors[entry.state]
+            tape.saved.append((
+                tape.tick(), draft.row, slot, entry.state, storage, shape, dtype, device, size, version, changed, False
+            ))  # fmt: skip
+            return
+        storage = self._tensors.storage(tensor)
         tape.saved.append((
-            tape.tick(), draft.row, slot, owner, storage, tuple(tensor.shape), tensor.dtype, tensor.device,
+            tape.tick(), draft.row, slot, None, storage, tuple(tensor.shape), tensor.dtype, tensor.device,
             tensor.nbytes if storage is not None else 0, version, changed, False,
         ))  # fmt: skip
 

@@ -27,7 +27,7 @@ def maker(row: type) -> Callable[..., Any]:
 
 
 def _field(field: dataclasses.Field[Any]) -> Any:
-    given = {"default": field.default, "default_factory": field.default_factory}
+    given: dict[str, Any] = {"default": field.default, "default_factory": field.default_factory}
     return dataclasses.field(**{k: v for k, v in given.items() if v is not dataclasses.MISSING})
 
 

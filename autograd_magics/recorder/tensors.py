@@ -47,6 +47,11 @@ def version_of(tensor: torch.Tensor) -> int:
         return -1
 
 
+def stale(tensor: torch.Tensor) -> bool:
+    """Whether reading `grad_fn` or `is_leaf` may rebuild the node: of a view whose storage was changed in place."""
+    return tensor._is_view() and version_of(tensor) > 0
+
+
 class Entry(weakref.ref):  # type: ignore[type-arg]
     """What is known of one live tensor object: a weak reference to it with room for facts."""
 
@@ -135,21 +140,21 @@ class Tensors:
 
     def _arrived(self, tensor: torch.Tensor, entry: Entry, call: int | None) -> None:
         """A row for a state that no call gave back: from before, or from work that was not seen."""
-        maker = self.maker_of(tensor, entry) if tensor.requires_grad and not tensor.is_leaf else None
-        self._add(tensor, entry, call if maker is None else maker)
+        maker = self.maker_of(tensor, entry) if tensor.requires_grad and not stale(tensor) else None
+        self._add(tensor, entry, call if maker is None else maker, not stale(tensor))
         if maker is not None:
             draft = self._tape.calls[maker]
             draft.outputs = (*draft.outputs, entry.state)
 
-    def result(self, tensor: torch.Tensor, call: int) -> int:
-        """A new row for what a call gave back or changed in place."""
+    def result(self, tensor: torch.Tensor, call: int, own: bool = True) -> int:
+        """A new row for what a call gave back or changed in place; not its `own` where it was changed along."""
         entry = self.entries.get(id(tensor))
         if entry is None or entry() is not tensor:
             entry = self._new(tensor)
-        self._add(tensor, entry, call)
+        self._add(tensor, entry, call, own or not stale(tensor))
         return entry.state
 
-    def _add(self, tensor: torch.Tensor, entry: Entry, call: int | None) -> None:
+    def _add(self, tensor: torch.Tensor, entry: Entry, call: int | None, readable: bool) -> None:
         tape = self._tape
         rows = tape.tensors
         try:
@@ -159,9 +164,9 @@ class Tensors:
         entry.version = version
         entry.requires_grad = requires_grad = tensor.requires_grad
         entry.storage = storage = self.storage(tensor)
-        leaf = not requires_grad or tensor.is_leaf
+        leaf = not requires_grad or (readable and tensor.is_leaf)
         retains = False
-        if call is None and not leaf and tensor.retains_grad:
+        if call is None and not leaf and readable and tensor.retains_grad:
             retains = True
             self._retained[entry.object] = entry
         value = self._value(tensor) if tensor.numel() <= SMALL else None
@@ -171,7 +176,7 @@ class Tensors:
             tensor.nbytes if storage is not None else 0, requires_grad, leaf, None, 0, call, retains,
             type(tensor) is PARAMETER, value, entry.grad_of,
         ))  # fmt: skip
-        if not leaf:  # only now: what the node saved may be this very tensor
+        if not leaf and readable:  # only now: what the node saved may be this very tensor
             node = self.node_of(tensor, call)
             row = rows[state]
             rows[state] = (*row[:10], node, tensor.output_nr, *row[12:])
@@ -188,7 +193,7 @@ class Tensors:
         if not self._retained:
             return []
         tensors = [ref() for ref in self._retained.values()]
-        return [t for t in tensors if t is not None and not t.is_leaf]
+        return [t for t in tensors if t is not None and (stale(t) or not t.is_leaf)]
 
     def storage(self, tensor: torch.Tensor) -> int | None:
         """The row of the storage behind a tensor, None for tensors without one (sparse)."""

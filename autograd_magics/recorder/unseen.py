@@ -13,7 +13,7 @@ import torch
 from .nodes import KEY, UNSEEN, Nodes
 from .sources import Site
 from .tape import CallDraft, Tape
-from .tensors import Entry, Tensors, version_of
+from .tensors import Entry, Tensors
 
 FUNCTION = "autograd.Function"
 APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
@@ -48,9 +48,7 @@ class Unseen:
 
     def maker(self, tensor: torch.Tensor, entry: Entry) -> int | None:
         """The call row of the unseen work behind a tensor; None where it was seen or is older."""
-        if tensor._is_view() and version_of(tensor) > 0:
-            return None
-        node = tensor.grad_fn
+        node: Any = tensor.grad_fn
         if node is None or self._tape.full():
             return None
         draft = node.metadata.get(KEY)

@@ -42,7 +42,10 @@ class Values:
         if _dispatch_modes():  # a mode of the user's would see our reading
             return None
         if tensor.is_cpu:
-            return tensor.tolist()
+            try:
+                return tensor.tolist()
+            except RuntimeError:  # quantized, packed: no plain numbers
+                return None
         if tensor.is_meta or tensor.is_quantized or len(self._pending) >= DEVICE_BUDGET:
             return None
         with torch.no_grad():

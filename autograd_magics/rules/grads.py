@@ -53,7 +53,7 @@ def _non_leaf(graph: Graph, access: Access, tensor: Tensor, because: str | None)
     place = graph.place(access.places)
     nodes = [] if tensor.node is None else [tensor.node]
     leaves = [n.leaf for n in graph.reachable(nodes) if n.leaf is not None]
-    names = [name for t in leaves if (name := graph.name(t))]
+    names = [name for t in leaves if (name := graph.name(t)) and name != graph.name(tensor.id)]
     made = graph.tensor_place(tensor.id)
     data = {
         "name": tag("tensor", tensor.id), "here": at(place),

@@ -89,7 +89,8 @@ def _conflict(graph: Graph, backward: Backward) -> Finding:
     else:
         changed = None if saved.changed_place is None else graph.trace.places[saved.changed_place]
         name = saved.changed_by or ""
-    owners = [t for t in (saved.tensor, change.outputs[0] if change is not None else None) if t is not None]
+    changed_tensor = change.outputs[0] if change is not None else None
+    owners = [t for t in (saved.tensor, changed_tensor, graph.storage_owner(saved.storage)) if t is not None]
     data |= {
         "name": tag("tensor", owners[0] if owners else None), "node": tag("node", node.id), "slot": saved.slot,
         "call": name, "made": at(made), "changed": at(changed),

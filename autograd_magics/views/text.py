@@ -49,7 +49,7 @@ def _section(key: str, lines: list[str], phrases: Phrases, more: str = "") -> li
 # -- findings ----------------------------------------------------------------------------------
 def _finding(finding: Told, phrases: Phrases) -> list[str]:
     severity = phrases.text(f"view.severity_{finding.severity}")
-    ends = ", ".join(end.label for end in finding.ends)
+    ends = " · ".join(end.label for end in finding.ends)
     lines = paragraph(f"{finding.code} {severity}: {finding.message}", "  ", "    ")
     lines += paragraph(phrases.text("text.where", ends=ends), "    ", "      ") if ends else []
     lines += paragraph(phrases.text("text.fix", fix=finding.fix), "    ", "      ")

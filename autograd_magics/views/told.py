@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .. import texts
 from ..trace import Trace
 from . import format
 from .items import Items
@@ -54,7 +55,6 @@ def told(findings: Sequence[Finding], phrases: Phrases, items: Items) -> tuple[T
 
 def _tell(index: int, finding: Finding, phrases: Phrases, items: Items, torch: str) -> Told:
     data = {key: wording(value, phrases) for key, value in finding.data.items()}
-    variant = f".{finding.variant}" if finding.variant else ""
     ends = _ends(finding, phrases, items)
     links = dict.fromkeys([*items.of_finding(finding), *(end.link for end in ends if end.link)])
     return Told(
@@ -62,12 +62,17 @@ def _tell(index: int, finding: Finding, phrases: Phrases, items: Items, torch: s
         code=finding.code,
         severity=finding.severity,
         title=phrases.text(f"{finding.code}.title", **data),
-        message=phrases.text(f"{finding.code}{variant}", **data),
-        fix=phrases.text(f"{finding.code}.fix{variant}", **data),
+        message=phrases.text(_key(finding.code, finding.variant), **data),
+        fix=phrases.text(_key(f"{finding.code}.fix", finding.variant), **data),
         torch=format.clean(torch, keep="\n"),
         ends=ends,
         links=tuple(links),
     )
+
+
+def _key(key: str, variant: str) -> str:
+    """The key of the variant's own sentence, where it has one."""
+    return f"{key}.{variant}" if variant and texts.has(f"{key}.{variant}") else key
 
 
 def wording(value: Any, phrases: Phrases) -> str:
@@ -99,9 +104,13 @@ def _gradient(gradient: dict[str, Any], phrases: Phrases) -> str:
     return value or format.tensor_text(gradient["dtype"], gradient["shape"])
 
 
+def _tensor(tensor: int | None, phrases: Phrases) -> str:
+    return phrases.text("view.some_tensor") if tensor is None else _plain(phrases.label(tensor))
+
+
 _TAGS: dict[str, Callable[[Any, Phrases], str]] = {
     "place": _place,
-    "tensor": lambda tensor, phrases: _plain(phrases.label(tensor)),
+    "tensor": _tensor,
     "node": lambda node, phrases: _plain(phrases.trace.nodes[node].name),
     "shape": lambda shape, phrases: format.shape_text(shape),
     "names": lambda names, phrases: ", ".join(f"`{_plain(name)}`" for name in names),

@@ -67,9 +67,18 @@ def run(source: str, ways: Ways = (), *, filters: str = "default", filename: str
         {k: plain(v) for k, v in namespace.items() if k not in HIDDEN},
         None if error is None else (type(error).__name__, str(error)),
         [] if error is None else [(f.name, f.lineno) for f in traceback.extract_tb(error.__traceback__)[1:]],
-        [(w.category.__name__, str(w.message).replace(filename, "<cell>"), w.filename.replace(filename, "<cell>"), w.lineno) for w in caught],
-        torch.get_rng_state().tolist(), printed.getvalue(),
-    )  # fmt: skip
+        [
+            (
+                w.category.__name__,
+                str(w.message).replace(filename, "<cell>"),
+                w.filename.replace(filename, "<cell>"),
+                w.lineno,
+            )
+            for w in caught
+        ],
+        torch.get_rng_state().tolist(),
+        printed.getvalue(),
+    )
 
 
 @contextlib.contextmanager
@@ -100,7 +109,16 @@ def plain(value: Any) -> Any:
         grad = plain(value.grad) if value.is_leaf and value.grad is not None else None
         node = None if value.grad_fn is None else value.grad_fn.name()
         version = -1 if value.is_inference() else value._version
-        return (type(value).__name__, tuple(value.shape), str(value.dtype), bits, value.requires_grad, version, node, grad)
+        return (
+            type(value).__name__,
+            tuple(value.shape),
+            str(value.dtype),
+            bits,
+            value.requires_grad,
+            version,
+            node,
+            grad,
+        )
     if isinstance(value, torch.nn.Module):
         return {name: plain(p) for name, p in value.state_dict(keep_vars=True).items()}
     if isinstance(value, (list, tuple)):

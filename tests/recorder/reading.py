@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 from autograd_magics.trace import Call, Trace
+
+
+def programs(file: str) -> dict[str, str]:
+    """The programs of a file in `programs/`: each begins with a line `##### its name`."""
+    text = (pathlib.Path(__file__).parent / "programs" / f"{file}.txt").read_text(encoding="utf-8")
+    parts = [part.partition("\n") for part in text.split("##### ")[1:]]
+    return {name: body.strip("\n") for name, _, body in parts}
 
 
 def segment(trace: Trace, place: int) -> str:
@@ -56,6 +64,4 @@ def _short(node: Any) -> str:
 def walked(trace: Trace) -> list[tuple[str, list[str | None]]]:
     """The same of a trace."""
     nodes = trace.nodes
-    return sorted(
-        ((n.name, [None if p is None else nodes[p].name for p, _ in n.edges]) for n in nodes), key=repr
-    )  # fmt: skip
+    return sorted(((n.name, [None if p is None else nodes[p].name for p, _ in n.edges]) for n in nodes), key=repr)

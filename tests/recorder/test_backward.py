@@ -82,13 +82,16 @@ def test_inputs_limit_where_gradients_go() -> None:
 @pytest.mark.parametrize(
     ("call", "retain", "create"),
     [
-        ("y.backward()", False, False), ("y.backward(retain_graph=True)", True, False),
-        ("y.backward(create_graph=True)", True, True), ("y.backward(None, True)", True, False),
+        ("y.backward()", False, False),
+        ("y.backward(retain_graph=True)", True, False),
+        ("y.backward(create_graph=True)", True, True),
+        ("y.backward(None, True)", True, False),
         ("torch.autograd.backward(y, retain_graph=True)", True, False),
         ("torch.autograd.grad(y, w, retain_graph=True)", True, False),
-        ("torch.autograd.grad(y, w, create_graph=True)", True, True), ("torch.autograd.grad(y, w)", False, False),
+        ("torch.autograd.grad(y, w, create_graph=True)", True, True),
+        ("torch.autograd.grad(y, w)", False, False),
     ],
-)  # fmt: skip
+)
 def test_flags_and_what_is_freed(call: str, retain: bool, create: bool) -> None:
     trace = record_cell(f"w = torch.ones(2, requires_grad=True)\ny = (w * w).sum()\n{call}\nw.grad = None")
     (run,) = trace.backwards
@@ -171,7 +174,9 @@ def test_values_of_a_retained_gradient() -> None:
 
 
 def test_create_graph_marks_the_nodes_it_made() -> None:
-    trace = record_cell("w = torch.tensor(2., requires_grad=True)\ny = w ** 3\ny.backward(create_graph=True)\nw.grad = None")
+    trace = record_cell(
+        "w = torch.tensor(2., requires_grad=True)\ny = w ** 3\ny.backward(create_graph=True)\nw.grad = None"
+    )
     made = [n for n in trace.nodes if n.origin == "backward"]
     assert made and all(n.order == 2 for n in made)
 

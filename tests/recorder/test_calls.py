@@ -26,7 +26,7 @@ SPANS = [
     ("x = torch.ones(2)\ny = -x", ["torch.ones(2)", "-x"]),
     ("x = torch.ones(2)\ny = torch.nn.functional.relu(x)", ["torch.ones(2)", "torch.nn.functional.relu(x)"]),
     ("x = torch.ones(2)\na, b = x", ["torch.ones(2)", "a, b"]),
-]  # fmt: skip
+]
 
 
 @exact
@@ -66,8 +66,11 @@ def test_a_call_in_a_decorator_is_placed_in_it() -> None:
         y = f(torch.ones(2))
     """)
     assert [segment(trace, c.places[0]) for c in trace.calls] == [
-        "torch.ones(1)", "torch.ones(2)", "v + 1", "f(v) * factor",
-    ]  # fmt: skip
+        "torch.ones(1)",
+        "torch.ones(2)",
+        "v + 1",
+        "f(v) * factor",
+    ]
 
 
 def test_lines_are_known_on_every_python() -> None:

@@ -7,7 +7,16 @@ import torch
 from recorded import record_cell
 from recorder.reading import calls
 
-from autograd_magics.recorder.functions import BACKWARD, CALL, READ_GRAD, SKIP, WRITE_GRAD, classify, names, plain_argument
+from autograd_magics.recorder.functions import (
+    BACKWARD,
+    CALL,
+    READ_GRAD,
+    SKIP,
+    WRITE_GRAD,
+    classify,
+    names,
+    plain_argument,
+)
 
 LEAF = "w = torch.tensor([1., 2.], requires_grad=True)\n"
 
@@ -45,17 +54,23 @@ def test_without_a_gradient_nothing_is_cut() -> None:
 
 def test_numpy_is_recorded_as_leaving_torch() -> None:
     trace = record_cell("x = torch.ones(2)\na = x.numpy()\nb = x + torch.from_numpy(a)")
-    assert [c.name for c in trace.calls] == ["ones", "numpy", "from_numpy", "add"] or [
-        c.name for c in trace.calls
-    ] == ["ones", "numpy", "add"]
+    assert [c.name for c in trace.calls if c.name != "from_numpy"] == ["ones", "numpy", "add"]
 
 
 CHANGES = [
-    ("x.add_(1)", [0, 1]), ("x += 1", [0, 1]), ("x[0] = 1.", [0, 1]), ("x.zero_()\nx.fill_(3)", [0, 1, 2]),
-    ("x.view(2, 1).mul_(2)\nx.sum()", [0, 1]), ("x[0].mul_(2)\nx.sum()", [0, 1]),
-    ("torch.add(x, 1, out=x)", [0, 1]), ("x.copy_(torch.zeros(2))", [0, 1]), ("torch.nn.functional.relu(x, inplace=True)", [0, 1]),
-    ("with torch.no_grad():\n    x.uniform_()", [0, 1]), ("torch.nn.init.ones_(x)", [0, 1]), ("torch._foreach_add_([x], 1)", [0, 1]),
-]  # fmt: skip
+    ("x.add_(1)", [0, 1]),
+    ("x += 1", [0, 1]),
+    ("x[0] = 1.", [0, 1]),
+    ("x.zero_()\nx.fill_(3)", [0, 1, 2]),
+    ("x.view(2, 1).mul_(2)\nx.sum()", [0, 1]),
+    ("x[0].mul_(2)\nx.sum()", [0, 1]),
+    ("torch.add(x, 1, out=x)", [0, 1]),
+    ("x.copy_(torch.zeros(2))", [0, 1]),
+    ("torch.nn.functional.relu(x, inplace=True)", [0, 1]),
+    ("with torch.no_grad():\n    x.uniform_()", [0, 1]),
+    ("torch.nn.init.ones_(x)", [0, 1]),
+    ("torch._foreach_add_([x], 1)", [0, 1]),
+]
 
 
 @pytest.mark.parametrize(("source", "versions"), CHANGES)
@@ -93,11 +108,16 @@ def test_inference_tensors_have_no_version() -> None:
 @pytest.mark.parametrize(
     ("function", "kind"),
     [
-        (torch.Tensor.grad.__get__, READ_GRAD), (torch.Tensor.grad.__set__, WRITE_GRAD),
-        (torch.Tensor.shape.__get__, SKIP), (torch.Tensor.data.__get__, CALL), (torch.Tensor.backward, BACKWARD),
-        (torch.Tensor.size, SKIP), (torch.add, CALL), (type("Odd", (), {"__hash__": None})(), CALL),
+        (torch.Tensor.grad.__get__, READ_GRAD),
+        (torch.Tensor.grad.__set__, WRITE_GRAD),
+        (torch.Tensor.shape.__get__, SKIP),
+        (torch.Tensor.data.__get__, CALL),
+        (torch.Tensor.backward, BACKWARD),
+        (torch.Tensor.size, SKIP),
+        (torch.add, CALL),
+        (type("Odd", (), {"__hash__": None})(), CALL),
     ],
-)  # fmt: skip
+)
 def test_kinds_of_functions(function: object, kind: int) -> None:
     assert classify(function) == kind
 
@@ -111,9 +131,18 @@ def test_names_of_functions() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (1, 1), (True, True), ("a" * 50, "a" * 40), (torch.float32, "float32"), (slice(1, None), "1:"), (..., "..."),
-        (slice(None, 4, 2), ":4:2"), ((1, 2), [1, 2]), (object(), None), (list(range(9)), None), (torch.device("cpu"), "cpu"),
+        (1, 1),
+        (True, True),
+        ("a" * 50, "a" * 40),
+        (torch.float32, "float32"),
+        (slice(1, None), "1:"),
+        (..., "..."),
+        (slice(None, 4, 2), ":4:2"),
+        ((1, 2), [1, 2]),
+        (object(), None),
+        (list(range(9)), None),
+        (torch.device("cpu"), "cpu"),
     ],
-)  # fmt: skip
+)
 def test_arguments_are_told_as_plain_data(given: object, told: object) -> None:
     assert plain_argument(given) == told

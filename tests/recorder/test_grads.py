@@ -35,11 +35,23 @@ LEDGERS = [
     ("w.grad = torch.ones(2)\n" + RUN, ["set", "accumulated"], [[1.0, 1.0], [4.0, 4.0]]),
     ("w.grad = None", [], []),
     (RUN + "o = torch.optim.SGD([w], lr=1.)\no.zero_grad()", ["accumulated", "cleared"], [[3.0, 3.0], None]),
-    (RUN + "o = torch.optim.SGD([w], lr=1.)\no.zero_grad(set_to_none=False)", ["accumulated", "zeroed"], [[3.0, 3.0], [0.0, 0.0]]),
-    (RUN + "o = torch.optim.SGD([w], lr=1., foreach=True)\no.zero_grad(set_to_none=False)", ["accumulated", "zeroed"], [[3.0, 3.0], [0.0, 0.0]]),
+    (
+        RUN + "o = torch.optim.SGD([w], lr=1.)\no.zero_grad(set_to_none=False)",
+        ["accumulated", "zeroed"],
+        [[3.0, 3.0], [0.0, 0.0]],
+    ),
+    (
+        RUN + "o = torch.optim.SGD([w], lr=1., foreach=True)\no.zero_grad(set_to_none=False)",
+        ["accumulated", "zeroed"],
+        [[3.0, 3.0], [0.0, 0.0]],
+    ),
     (RUN + "o = torch.optim.Adam([w], lr=1., foreach=True)\no.step()", ["accumulated"], [[3.0, 3.0]]),
-    (RUN + "torch.nn.utils.clip_grad_value_([w], 1., foreach=True)", ["accumulated", "changed", "changed"], [[3.0, 3.0], [3.0, 3.0], [1.0, 1.0]]),
-]  # fmt: skip
+    (
+        RUN + "torch.nn.utils.clip_grad_value_([w], 1., foreach=True)",
+        ["accumulated", "changed", "changed"],
+        [[3.0, 3.0], [3.0, 3.0], [1.0, 1.0]],
+    ),
+]
 
 
 @pytest.mark.parametrize(("source", "expected", "values"), LEDGERS)

@@ -94,7 +94,9 @@ def test_names_of_functions_belong_to_their_function() -> None:
 
 
 def test_what_another_function_made_of_a_result_is_not_named_after_it() -> None:
-    trace = record_cell("x = torch.ones(2)\ndef f(v):\n    return v * 2\nl = sorted([1, 2], key=lambda i: f(x).sum().item())")
+    trace = record_cell(
+        "x = torch.ones(2)\ndef f(v):\n    return v * 2\nl = sorted([1, 2], key=lambda i: f(x).sum().item())"
+    )
     assert all(not found for found in result_names(trace, "mul"))
 
 

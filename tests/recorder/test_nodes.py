@@ -137,7 +137,9 @@ def test_saved_through_hooks_is_hidden_and_never_unpacked() -> None:
         y.sum().backward()
         assert unpacked == [1]
     """)
-    assert trace.failure is None and [s.hidden for s in trace.saved if trace.nodes[s.node].name == "ExpBackward0"] == [True]
+    assert trace.failure is None and [s.hidden for s in trace.saved if trace.nodes[s.node].name == "ExpBackward0"] == [
+        True
+    ]
 
 
 def test_a_checkpoint_is_not_recomputed_by_looking() -> None:
@@ -169,8 +171,10 @@ def test_nodes_from_before_any_recording_are_earlier() -> None:
     book.namespace["y"] = torch.ones(2, requires_grad=True) * 3
     trace = book.run("z = y + 1")
     assert {n.name: n.origin for n in trace.nodes} == {
-        "MulBackward0": "earlier", "AccumulateGrad": "leaf", "AddBackward0": "call",
-    }  # fmt: skip
+        "MulBackward0": "earlier",
+        "AccumulateGrad": "leaf",
+        "AddBackward0": "call",
+    }
 
 
 def test_the_order_of_a_double_backward_is_told() -> None:
@@ -186,7 +190,9 @@ def test_the_order_of_a_double_backward_is_told() -> None:
 
 def test_a_chain_longer_than_the_budget_survives_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     book = Notebook()
-    trace = book.run("x = torch.ones((), requires_grad=True)\ny = x\nfor _ in range(60_000):\n    y = y + 1\ny.backward()\ndel y")
+    trace = book.run(
+        "x = torch.ones((), requires_grad=True)\ny = x\nfor _ in range(60_000):\n    y = y + 1\ny.backward()\ndel y"
+    )
     assert trace.failure is None and trace.dropped > 30_000 and len(trace.nodes) <= probe.NODE_BUDGET
     assert book.namespace["x"].grad == 1
 

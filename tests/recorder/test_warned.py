@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import warnings
+
 import pytest
 from recorded import Notebook
 from recorder.both import RECORDED, run
+from recorder.reading import programs
 
 from autograd_magics.recorder import Recorder
 
-BODIES = {
-    "once at its line": "w = torch.ones(2, requires_grad=True)\ny = w * 2\ny.grad",
-    "in a loop": "w = torch.ones(2, requires_grad=True)\ny = w * 2\nfor _ in range(3):\n    y.grad",
-    "two lines": "w = torch.ones(2, requires_grad=True)\ny = w * 2\ny.grad\ny.grad",
-    "from C++": "a, b = torch.ones(2), torch.ones(2, dtype=torch.cfloat)\nx = b.to(torch.float32)\ny = b.to(torch.float32)",
-    "from Python": "x = torch.nn.functional.softmax(torch.ones(2))\ny = torch.nn.functional.softmax(torch.ones(2))",
-    "in a function": "def f(v):\n    return v.grad\ny = torch.ones(2, requires_grad=True) * 2\nf(y)\nf(y)",
-    "the user's own": "import warnings\nfor _ in range(2):\n    warnings.warn('mine')\nwarnings.warn('mine', FutureWarning)",
-    "sizes": "a = torch.nn.functional.mse_loss(torch.ones(2), torch.ones(1))",
-    "caught": "import warnings\nw = torch.ones(2, requires_grad=True) * 2\nwith warnings.catch_warnings(record=True) as seen:\n"
-    "    warnings.simplefilter('always')\n    w.grad\n    w.grad\nfound = [(str(s.message), s.lineno) for s in seen]",
-    "silenced": "import warnings\nw = torch.ones(2, requires_grad=True) * 2\nwith warnings.catch_warnings():\n"
-    "    warnings.simplefilter('ignore')\n    w.grad",
-}  # fmt: skip
+BODIES = programs("warned")
 
 
 @pytest.mark.parametrize("filters", ["default", "once", "always", "ignore", "module"])

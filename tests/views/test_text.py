@@ -51,7 +51,7 @@ def test_a_finding_comes_first_with_both_ends_and_its_fix() -> None:
     text = report(cell, finding).to_text()
     block = text[text.index("FINDINGS") : text.index("GRAPH")]
     assert "AG202 warning: `w.grad` was [-28] before the backward at line 8" in block
-    assert "where: line 8, line 7, `w`" in block
+    assert "where: line 8 · line 7 · `w`" in block
     assert "fix: `w.grad = None`" in block
     assert "    line 8  backward added  + [-28]  [-28] -> [-56]  AG202" in text.split("\n")
 
