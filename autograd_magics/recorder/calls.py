@@ -31,6 +31,7 @@ from .functions import (
     plain_argument,
 )
 from .grads import Grads
+from .sources import is_user_file
 from .tape import CallDraft, Tape
 from .tensors import EXACT, Entry, Tensors, alone, version_of
 from .tracebacks import HANDLE, without_ours
@@ -38,6 +39,8 @@ from .unseen import inside_function
 
 FACTORIES = ("_like", "new_")
 SCALARS = frozenset({int, float, bool, str})
+LIBRARY = object()
+"""Stands for a site in torch's own code: optimizers read `.grad` all the time."""
 TUPLE_ITERATOR = type(iter(()))
 
 
@@ -163,6 +166,8 @@ class CallProbe(TorchFunctionMode):
             return None
         while frame is not None and frame.f_code is HANDLE:
             frame = frame.f_back.f_back  # the Python wrapper that dispatched to us, and its caller
+        if kind == READ_GRAD and not is_user_file(frame.f_code.co_filename, tape.book.main):
+            return LIBRARY if type(args[0]) in EXACT else None
         site = tape.sites.at(frame)
         if kind == CALL or kind == WRITE_DATA:
             inputs = Inputs(args, kwargs)
@@ -199,7 +204,10 @@ class CallProbe(TorchFunctionMode):
     def _after_attribute(self, kind: int, args: tuple[Any, ...], pending: Any, result: Any) -> None:
         owner = args[0]
         if kind == READ_GRAD:
-            self._grads.read(owner, result, pending)
+            if pending is LIBRARY:
+                self._grads.glance(owner, result)
+            else:
+                self._grads.read(owner, result, pending)
         elif kind == READ_GRAD_FN:
             node = None if result is None else self._backwards.nodes.row(result)
             self._grads.access("grad_fn", owner, pending, None, node)

@@ -37,6 +37,12 @@ class Grads:
         state = self._tensors.state(owner)
         self._tape.accesses.append((self._tape.tick(), attribute, state, site, result, node))
 
+    def glance(self, owner: torch.Tensor, grad: Any) -> None:
+        """Somebody looked at a `.grad`: note it only if it is not what it was."""
+        held = self._held.get(self._object(owner))
+        if held is None or self._differs(held, grad):
+            self._look(owner, grad)
+
     def read(self, owner: torch.Tensor, result: Any, site: Site) -> None:
         """The user's code, or torch on its behalf, read `.grad`."""
         self._tensors.state(owner)
@@ -78,9 +84,7 @@ class Grads:
     def before_backward(self, leaf: torch.Tensor) -> bool:
         """Look at a leaf's `.grad` before the engine may add to it; whether it is None."""
         grad = leaf.grad
-        held = self._held.get(self._object(leaf))
-        if held is None or self._differs(held, grad):
-            self._look(leaf, grad)
+        self.glance(leaf, grad)
         return grad is None
 
     def after_backward(
@@ -130,7 +134,7 @@ class Grads:
             self._change(owner, self._tensors.state(owner), "unseen", None, None, held, None, gradient)
         self._keep(owner, grad, gradient, None)
 
-    def _differs(self, held: Held | None, grad: Any) -> bool:
+    def _differs(self, held: Held | None, grad: torch.Tensor | None) -> bool:
         if held is None or held.ref is None:
             return grad is not None
         return grad is None or held.ref() is not grad or held.version != version_of(grad)

@@ -92,12 +92,15 @@ def found(tape: Tape, tensors: Tensors, namespace: Namespace) -> None:
 def used(tape: Tape) -> None:
     """Append, for inputs without a name, the name or attribute that stood in their place at a call."""
     named = {tape.tensors[row][1] for _, _, row, _, _ in tape.names}
+    known: dict[tuple[int, str], dict[Any, str]] = {}
     for call in tape.calls:
         missing = [i for i, row in enumerate(call.inputs) if tape.tensors[row][1] not in named]
         if not missing or not call.site.chain:
             continue
-        arguments = _argument_texts(tape, call)
-        for i in missing:
+        arguments = known.get((id(call.site), call.name))
+        if arguments is None:
+            arguments = known[id(call.site), call.name] = _argument_texts(tape, call)
+        for i in missing if arguments else ():
             text = arguments.get(call.slots[i]) if i < len(call.slots) else None
             if text is not None:
                 row = call.inputs[i]
@@ -112,7 +115,7 @@ def _argument_texts(tape: Tape, call: CallDraft) -> dict[Any, str]:
     if not spots or spots[0].column is None or chain[0].co_filename != spots[0].filename:
         return {}
     spot = spots[0]
-    node = _expressions(_text(spot)).get((spot.line, spot.column, spot.end_line, spot.end_column))
+    node = _expressions(_text(spot)).get((spot.line, spot.column or 0, spot.end_line, spot.end_column))
     return {slot: text for slot, one in _operands(node, call.name) if (text := _simple(one)) is not None}
 
 

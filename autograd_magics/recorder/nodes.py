@@ -80,31 +80,33 @@ class Nodes:
             edges.append((behind.row, nr))
         else:
             return self._add(node, call, origin, order, tuple(edges))
-        for one in reversed(self._unknown_behind(node)):
-            behind_edges = tuple((None if p is None else self.known(p), nr) for p, nr in one.next_functions)
+        for one, parents in self._unknown_behind(node):
+            behind_edges = tuple([(None if p is None else self.known(p), nr) for p, nr in parents])
             self._add(one, call, origin, order, behind_edges)
         return self.known(node)
 
-    def _unknown_behind(self, node: Any) -> list[Any]:
-        """Unknown nodes reachable from one, such that every node comes before what it leads to."""
-        post: list[Any] = []
+    def _unknown_behind(self, node: Any) -> list[tuple[Any, Any]]:
+        """(node, its `next_functions`) of unknown nodes reachable from one, each after those behind it."""
+        run, room = self._tape.run, NODE_BUDGET - len(self._tape.nodes)
+        found: list[tuple[Any, Any]] = []
         seen = {node}
-        stack: list[tuple[Any, int]] = [(node, 0)]
+        parents = node.next_functions
+        stack = [(node, parents, iter(parents))]
         while stack:
-            current, index = stack[-1]
-            parents = current.next_functions
-            if index < len(parents):
-                stack[-1] = (current, index + 1)
-                parent = parents[index][0]
-                if parent is not None and parent not in seen and self.known(parent) is None:
-                    if len(self._tape.nodes) + len(seen) < NODE_BUDGET:
-                        seen.add(parent)
-                        stack.append((parent, 0))
+            current, parents, rest = stack[-1]
+            for parent, _ in rest:
+                if parent is None or parent in seen:
+                    continue
+                draft = parent.metadata.get(KEY)
+                if (draft is None or draft.run != run) and len(seen) < room:
+                    seen.add(parent)
+                    behind = parent.next_functions
+                    stack.append((parent, behind, iter(behind)))
+                    break
             else:
                 stack.pop()
-                post.append(current)
-        post.reverse()
-        return post
+                found.append((current, parents))
+        return found
 
     def _add(
         self, node: Any, call: int | None, origin: str, order: int, edges: tuple[tuple[int | None, int], ...]
@@ -154,7 +156,7 @@ class Nodes:
 
     # -- saved tensors -------------------------------------------------------------------------
     def _read_saved(self, node: Any, draft: NodeDraft, fresh: bool) -> None:
-        for attribute, slot in _slots(type(node)):
+        for attribute, slot in _slots(node.__class__):
             try:
                 raw: Any = getattr(node, attribute)
             except RuntimeError:

@@ -140,6 +140,8 @@ class Places:
         self._source_ids: dict[tuple[str, int | None], int] = {}
         self._place_ids: dict[tuple[Any, ...], int] = {}
         self._lines: list[dict[str, str]] = []
+        self._spots: dict[tuple[int, int], tuple[types.CodeType, Spot]] = {}
+        """By `id` of the code, which is held on to, and offset."""
         self._sources: list[Source] = []
         self.places: list[Place] = []
 
@@ -173,6 +175,12 @@ class Places:
         return tuple(self._spot(code, offset) for code, offset in mine or rest[:1])
 
     def _spot(self, code: types.CodeType, offset: int) -> Spot:
+        known = self._spots.get((id(code), offset))
+        if known is None:
+            known = self._spots[id(code), offset] = (code, self._new_spot(code, offset))
+        return known[1]
+
+    def _new_spot(self, code: types.CodeType, offset: int) -> Spot:
         cell = self._book.cells.get(code.co_filename)
         line, end_line, column, end_column = position(code, offset)
         number, text = (cell.number, cell.text) if cell else (None, None)
@@ -238,7 +246,8 @@ class Places:
         return self._source_ids.get((main, None))
 
     def sources(self) -> tuple[Source, ...]:
-        """The finished table."""
+        """The finished table; code is let go."""
+        self._spots.clear()
         return tuple(self._sources)
 
 

@@ -115,7 +115,7 @@ def _findings(findings: Iterable[Told], report: Report) -> str:
 
 def _finding(finding: Told, report: Report) -> str:
     severity = report.phrases.text(f"view.severity_{finding.severity}")
-    ends = report.phrases.text("text.where", ends=", ".join(end.label for end in finding.ends))
+    ends = report.phrases.text("text.where", ends=" · ".join(end.label for end in finding.ends))
     fix = report.phrases.text("text.fix", fix=finding.fix)
     lines = [f"<b>{escape(finding.code)} {escape(severity)}</b>: {rich(finding.message)}", rich(fix)]
     if finding.ends:

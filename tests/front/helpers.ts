@@ -12,14 +12,15 @@ import loop from "./fixtures/loop.json";
 
 const words = Object.fromEntries(Object.entries(english).filter(([key]) => key.startsWith("ui.")));
 
-function complete(fixture: unknown): Payload {
+/** A payload without words, as the files have it, with those of the project. */
+export function withWords(fixture: unknown): Payload {
   return { ...(structuredClone(fixture) as Payload), text: words };
 }
 
 export const fixtures: Record<string, () => Payload> = {
-  linreg: () => complete(linreg),
-  loop: () => complete(loop),
-  failed: () => complete(failed),
+  linreg: () => withWords(linreg),
+  loop: () => withWords(loop),
+  failed: () => withWords(failed),
 };
 
 export function payloadOf(name: keyof typeof fixtures): Payload {

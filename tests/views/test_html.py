@@ -69,7 +69,7 @@ def test_it_carries_payload_and_program() -> None:
 def test_without_scripts_it_says_the_same() -> None:
     cell, finding = added_again()
     parsed = Parsed(html.to_html(report(cell, finding)))
-    for words in ("w.grad is [−56]", "AG202 warning", "was [−28] before the backward", "where: line 8, line 7"):
+    for words in ("w.grad is [−56]", "AG202 warning", "was [−28] before the backward", "where: line 8 · line 7"):
         assert words in parsed.text
     for words in ("w.grad [1] now [−56]", "backward added", "MulBackward0", "float32[4]", "freed by line 7"):
         assert words in parsed.text
