@@ -163,7 +163,7 @@ class Graph:
     def source_lines(self, source: int) -> tuple[str, ...]:
         """Lines of a source as far as they are known."""
         text = self.trace.sources[source].text
-        return tuple(text.split("\n")) if text is not None else ()
+        return tuple(text.rstrip("\n").split("\n")) if text is not None else ()
 
     def line_text(self, source: int, line: int) -> str:
         """One line of source, empty where it is not known."""

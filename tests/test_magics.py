@@ -153,6 +153,7 @@ def test_no_failure_of_ours_reaches_the_cell(
 def test_a_missing_anywidget_is_said_in_one_line_and_the_page_is_shown(
     shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delattr("autograd_magics.views.widget", raising=False)  # set on the package by an earlier import
     monkeypatch.setitem(sys.modules, "autograd_magics.views.widget", None)
     shell.run_cell(f"%%autograd --display widget\n{STEP}")
     lines = capsys.readouterr().out.splitlines()
@@ -161,6 +162,7 @@ def test_a_missing_anywidget_is_said_in_one_line_and_the_page_is_shown(
 
 
 def test_without_anywidget_there_is_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("autograd_magics.views.widget", raising=False)  # set on the package by an earlier import
     monkeypatch.setitem(sys.modules, "autograd_magics.views.widget", None)
     links = Links()
     links.open(recorded(), "cell")

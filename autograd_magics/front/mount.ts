@@ -19,7 +19,7 @@ export interface Mounted {
 }
 
 /** Widths of the view in px from which graph and panel stand side by side, and from which each thing has room. */
-const SIDE_BY_SIDE = 620;
+const SIDE_BY_SIDE = 860;
 const ROOM = { words: 420, legend: 760, tables: 960 };
 
 /** Draws in a shadow root under `host`.  Throws when the payload is not one that can be drawn. */

@@ -51,7 +51,8 @@ class Request:
         self.kind = ENTRIES[func]
         given = dict(zip(PARAMETERS[self.kind], args, strict=False))
         for key, value in kwargs.items():
-            given[SYNONYMS.get(key, key)] = value
+            if value is not None:
+                given[SYNONYMS.get(key, key)] = value
         self.roots = _tensors(given.get("roots"))
         gradients = given.get("gradients")
         self.gradients = [gradients] if isinstance(gradients, torch.Tensor) else list(gradients or ())
@@ -116,11 +117,11 @@ class Backwards:
 
     def _open(self, request: Request, site: Site) -> Run:
         tape = self._tape
-        roots = [self._tensors.state(root) for root in request.roots]
-        inputs = None if request.inputs is None else [self._tensors.state(t) for t in request.inputs]
-        gradients = [self._gradient(g) for g in request.gradients]
-        gradients += [None] * (len(roots) - len(gradients))
-        orders = [tape.nodes[n].order for n in (tape.tensors[r][10] for r in roots) if n is not None]
+        roots = tuple([self._tensors.state(root) for root in request.roots])
+        inputs = None if request.inputs is None else tuple([self._tensors.state(t) for t in request.inputs])
+        gradients = tuple([self._gradient(g) for g in request.gradients])
+        gradients += (None,) * (len(roots) - len(gradients))
+        orders = [tape.nodes[n].order for n in [tape.tensors[r][10] for r in roots] if n is not None]
         tape.backwards.append(
             BackwardDraft(
                 tape.tick(), request.kind, site, roots, gradients[: len(roots)], inputs,
@@ -280,6 +281,7 @@ class Backwards:
             )
         )  # fmt: skip
         outputs: list[int] = []
+        results: list[int | None] = []
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
             row = None
             if type(tensor) in EXACT:
@@ -287,7 +289,8 @@ class Backwards:
                     self.nodes.row(tensor.grad_fn, origin="backward", order=draft.order + 1)
                 row = self._tensors.result(tensor, call)
                 outputs.append(row)
-            draft.results.append(row)
+            results.append(row)
+        draft.results = results
         tape.calls[call].outputs = outputs
         tape.calls[call].end = tape.tick()
 

@@ -97,7 +97,7 @@ def tensors_in(result: Any) -> list[torch.Tensor]:
     return []
 
 
-Pending = tuple[int, Any, bool, Inputs, list[Entry], list[int]]
+Pending = tuple[int, Any, bool, Inputs, list[Entry], tuple[int, ...]]
 """A call between its beginning and its end: (at, site, gradients enabled, inputs, their entries and states)."""
 
 
@@ -173,7 +173,8 @@ class CallProbe(TorchFunctionMode):
             inputs = Inputs(args, kwargs)
             current = self._tensors.current
             entries = [current(tensor) for tensor in inputs.tensors]
-            return (tape.tick(), site, _grad_enabled(), inputs, entries, [entry.state for entry in entries])
+            states = tuple([entry.state for entry in entries])
+            return (tape.tick(), site, _grad_enabled(), inputs, entries, states)
         if kind == BACKWARD:
             return self._backwards.begin(func, args, kwargs, site)
         return site if type(args[0]) in EXACT else None
@@ -224,8 +225,8 @@ class CallProbe(TorchFunctionMode):
         if not outputs and not changed and error is None and not _worth_a_row(function, inputs.tensors):
             return
         draft = CallDraft(
-            at, at, function.name, function.qualified, site, states, inputs.slots, inputs.constants, (), bool(changed),
-            enabled, None, None,
+            at, at, function.name, function.qualified, site, states, tuple(inputs.slots), tuple(inputs.constants), (),
+            bool(changed), enabled, None, None,
         )  # fmt: skip
         call = len(tape.calls)
         tape.calls.append(draft)
@@ -234,7 +235,7 @@ class CallProbe(TorchFunctionMode):
         elif changed:
             self._note_changed(draft, call, outputs, changed)
         else:
-            draft.outputs = self._results(draft, call, outputs)
+            draft.outputs = tuple(self._results(draft, call, outputs))
             if function.name == "retain_grad" and inputs.tensors:
                 self._tensors.retain(inputs.tensors[0])
             draft.cut = self._cut(function, draft, outputs)

@@ -10,7 +10,7 @@ import itertools
 import types
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .sources import Places, Site, Sites, SourceBook
@@ -67,21 +67,21 @@ class NodeDraft:
         """By slot: PyTorch's version counter of a saved tensor when it was saved, where it was not 0."""
 
 
-@dataclass
+@dataclass(slots=True)
 class BackwardDraft:
     """A run of the engine as it is known so far."""
 
     at: int
     kind: str
     site: Site
-    roots: list[int]
-    gradients: list[Any]
-    inputs: list[int] | None
+    roots: Sequence[int]
+    gradients: Sequence[Any]
+    inputs: Sequence[int] | None
     retain_graph: bool
     create_graph: bool
     order: int
     end: int = 0
-    results: list[int | None] = field(default_factory=list)
+    results: Sequence[int | None] = ()
     error: tuple[str, str] | None = None
     failed_node: int | None = None
 

@@ -17,14 +17,14 @@ from typing import Any
 FALLBACK = "en"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def table(lang: str) -> dict[str, str]:
     """All words of one language, by key."""
     words: dict[str, str] = json.loads(resources.files(__package__).joinpath(f"{lang}.json").read_text("utf-8"))
     return words
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def languages() -> tuple[str, ...]:
     """Codes of the languages that have a table, sorted."""
     files = resources.files(__package__).iterdir()

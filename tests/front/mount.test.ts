@@ -245,7 +245,7 @@ describe("in the page", () => {
 
   test.each([
     [360, "widget narrow folding compact tiny", false],
-    [700, "widget folding compact", false],
+    [700, "widget narrow folding", false],
     [900, "widget compact", true],
     [1200, "widget", true],
   ])("looks right for a width of %i px", (width, classes, open) => {

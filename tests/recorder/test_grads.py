@@ -93,6 +93,15 @@ def test_what_nobody_watched_is_unseen() -> None:
     assert (unseen.before.value, unseen.after.value, unseen.places) == ([3.0, 3.0], [4.0, 4.0], ())
 
 
+def test_a_grad_cleared_while_nobody_watched() -> None:
+    book = Notebook()
+    book.run(LEAF + RUN)
+    book.namespace["w"].grad = None
+    trace = book.run("g = w.grad\n" + RUN)
+    assert kinds(trace) == ["unseen", "accumulated"] and trace.changes[0].after is None
+    assert trace.changes[1].before is None
+
+
 def test_an_earlier_cell_is_named() -> None:
     book = Notebook()
     book.run(LEAF + RUN)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import string
 
 import pytest
-from tests.recorded import Notebook, findings
 
 from autograd_magics import rules, texts
+from tests.recorded import Notebook, findings
 
 CODES = [r.code for r in rules.rules()]
 

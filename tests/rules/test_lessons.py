@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.recorded import Notebook, codes, findings, record_cell
 
 from autograd_magics.graph import Graph
 from autograd_magics.rules import Finding
 from autograd_magics.trace import Trace
+from tests.recorded import Notebook, codes, findings, record_cell
 
 
 def line(trace: Trace, finding: Finding, key: str) -> tuple[int | None, int]:

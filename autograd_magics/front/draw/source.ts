@@ -42,17 +42,23 @@ export function drawLines(context: Context, lines: (SourceLine | null)[]): HTMLE
 
 function drawLine(context: Context, line: SourceLine): HTMLElement {
   const { t } = context;
-  const made = shortNames(line.made);
-  const gutter = [made, line.saved].filter(Boolean).join(" · ");
   const number = { class: "n", "data-stop": true, role: "button", "aria-label": t("ui.line_n", { n: line.n }) };
   const code = h("code", null, ...marked(line.text, line.marks));
   return h(
     "div",
     { class: "line", "data-item": line.id },
     h("span", number, signOf(context, line.findings), String(line.n)),
-    h("span", { class: "gutter", title: [line.made, line.saved].filter(Boolean).join(" · ") }, gutter),
-    h("div", null, h("div", { class: "code" }, code, line.grad !== "" && h("span", { class: "grad" }, line.grad))),
+    h("div", null, h("div", { class: "code" }, code, notes(line))),
   );
+}
+
+/** What a line made and kept, and its gradient: at the end of the line where there is room, else below it. */
+function notes(line: SourceLine): Child {
+  const title = [line.made, line.saved].filter(Boolean).join(" · ");
+  const made = [shortNames(line.made), line.saved].filter(Boolean).join(" · ");
+  if (made === "" && line.grad === "") return false;
+  const grad = line.grad !== "" && h("span", { class: "grad" }, line.grad);
+  return h("span", { class: "notes" }, made !== "" && h("span", { class: "gutter", title }, made), grad);
 }
 
 function signOf({ payload }: Context, ids: Item[]): Child {
