@@ -7,10 +7,12 @@ the body.  `Cells` remembers which code file name belongs to which cell, so that
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import re
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -256,3 +258,37 @@ def set_main(book: Book, what: Run | Cell, at: tuple[str, int] | None) -> None:
     if inner:
         book.main = inner[0]
         book.add_cell(inner[0], number, inner[1])
+
+
+class PlainTracebacks:
+    """Lets IPython print the plain run's frames: it prints an exception before the recording of its cell ends."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._before: Any = None
+        self._watching = False
+
+    def watch(self, tidy: Callable[[BaseException], None]) -> None:
+        """Have `tidy` take the recorder's frames out of whatever the shell is about to show."""
+        show = self._shell.showtraceback
+
+        @functools.wraps(show)
+        def showtraceback(exc_tuple: Any = None, *args: Any, **kwargs: Any) -> Any:
+            error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+            if isinstance(error, BaseException):
+                tidy(error)
+            return show(exc_tuple, *args, **kwargs)
+
+        self._before = vars(self._shell).get("showtraceback")
+        self._watching = True
+        self._shell.showtraceback = showtraceback
+
+    def release(self) -> None:
+        """Give the shell back as it was."""
+        if not self._watching:
+            return
+        self._watching = False
+        if self._before is None:
+            del self._shell.showtraceback
+        else:
+            self._shell.showtraceback = self._before

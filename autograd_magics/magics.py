@@ -123,6 +123,7 @@ class AutogradMagics(Magics):
     def __init__(self, shell: Any) -> None:
         self._active: Active | None = None
         self._running = Running(shell)
+        self._tracebacks = cells.PlainTracebacks(shell)
         self._links = Links()
         self._troubles: list[str] = []
         super().__init__(shell)
@@ -250,7 +251,7 @@ class AutogradMagics(Magics):
     @_guarded
     def _begin(self, given: Options, what: Run | cells.Cell, at: tuple[str, int] | None = None) -> None:
         self._need_torch()
-        from .recorder import AlreadyRecording, Recorder
+        from .recorder import AlreadyRecording, Recorder, tidy
 
         book = known_sources(None)
         cells.set_main(book, what, at)
@@ -261,6 +262,7 @@ class AutogradMagics(Magics):
         except AlreadyRecording:
             print(text("magic.already", self.words))
         else:
+            self._tracebacks.watch(tidy)
             self._active = Active(recorder, book, given, what if isinstance(what, Run) else None, at)
 
     def _say_already(self, at: tuple[str, int] | None) -> None:
@@ -294,6 +296,7 @@ class AutogradMagics(Magics):
     def _finish(self, error: BaseException | None) -> None:
         """End the recording, keep the report and show it."""
         active, self._active = self._active, None
+        self._tracebacks.release()
         if active is None:
             return
         try:
@@ -337,6 +340,7 @@ class AutogradMagics(Magics):
     def close(self) -> None:
         """Stop what is going on and let go of everything."""
         active, self._active = self._active, None
+        self._tracebacks.release()
         if active is not None:
             active.recorder.stop(None)
         self._links.close()

@@ -106,11 +106,8 @@ def scrubbed(text: str) -> str:
 
 
 def seen(ran: Ran) -> list[tuple[str, str]]:
-    """What the cell gave out.  Frames inside torch are left out: torch's own dispatch to a mode is among them."""
-    blocks = [(kind, scrubbed(text).split("\n\n")) for kind, text in ran.own]
-    return [
-        (kind, "\n\n".join(b for b in parts if not re.match(r"\s*(File )?\S*/torch/", b))) for kind, parts in blocks
-    ]
+    """What the cell gave out, tracebacks with all their frames included."""
+    return [(kind, scrubbed(text)) for kind, text in ran.own]
 
 
 def run(kernel: Kernel, first: str, case: Case) -> tuple[Ran, Ran | None, dict[str, str]]:
