@@ -27,12 +27,18 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 LIBRARIES = tuple({sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
+OFFSET_BITS = 20
+"""Room for an instruction offset beside the `id` of its code."""
+
+
 @dataclass
 class CellText:
     """A notebook cell as it was run: execution count and the text the user wrote."""
 
     number: int | None
     text: str
+    offset: int = 0
+    """Added to the line numbers of the code: a body that another magic compiled begins at its own line 1."""
 
 
 @dataclass
@@ -43,9 +49,9 @@ class SourceBook:
     """File name of what is being recorded."""
     cells: dict[str, CellText] = field(default_factory=dict)
 
-    def add_cell(self, filename: str, number: int | None, text: str) -> None:
-        """Remember a cell that is about to run."""
-        self.cells[filename] = CellText(number, text)
+    def add_cell(self, filename: str, number: int | None, text: str, offset: int = 0) -> None:
+        """Remember a cell that is about to run; its code's line 1 is line `1 + offset` of the text."""
+        self.cells[filename] = CellText(number, text, offset)
 
 
 class Spot(NamedTuple):
@@ -82,26 +88,45 @@ class Sites:
     def __init__(self, main: str | None, base: types.CodeType | None) -> None:
         self._main = main
         self._base = base
-        self._sites: dict[tuple[int, ...], Site] = {}
+        self._tree: dict[Any, Any] = {}
+        """By code and offset of the innermost frame, then of its caller, and so on: a `Site` at the outermost.
+        Codes are known by `id`: the sites hold on to them."""
+        self._sites: list[Site] = []
         self._chains: dict[Chain, Site] = {}
         self.nowhere = Site(())
         """The site of what was not seen."""
 
     def at(self, frame: types.FrameType | None) -> Site:
         """The site of a frame and its callers, up to the code that is recorded."""
-        key: list[int] = []
-        base, main = self._base, self._main
+        found: Any = self._tree
         top = frame
         while frame is not None:
+            found = found.get((id(frame.f_code) << OFFSET_BITS) + frame.f_lasti)
+            if type(found) is not dict:
+                break
+            frame = frame.f_back
+        else:
+            found = found.get(None)
+        return self._new(top) if found is None else found
+
+    def _new(self, frame: types.FrameType | None) -> Site:
+        base, main = self._base, self._main
+        chain: list[Any] = []
+        keys: list[int | None] = []
+        while frame is not None:
             code = frame.f_code
-            key.append(id(code))
-            key.append(frame.f_lasti)
+            chain += [code, frame.f_lasti]
+            keys.append((id(code) << OFFSET_BITS) + frame.f_lasti)
             if code is base or (code.co_filename == main and code.co_name == "<module>"):
                 break
             frame = frame.f_back
-        site = self._sites.get(tuple(key))
-        if site is None:
-            site = self._sites[tuple(key)] = Site(_chain(top, len(key) // 2))
+        else:
+            keys.append(None)
+        level = self._tree
+        for key in keys[:-1]:
+            level = level.setdefault(key, {})
+        site = level[keys[-1]] = Site(tuple(chain))
+        self._sites.append(site)
         return site
 
     def of_chain(self, chain: Chain) -> Site:
@@ -110,16 +135,7 @@ class Sites:
 
     def all(self) -> tuple[Site, ...]:
         """Every site of the recording."""
-        return (*self._sites.values(), *self._chains.values(), self.nowhere)
-
-
-def _chain(frame: types.FrameType | None, depth: int) -> Chain:
-    chain: list[Any] = []
-    while frame is not None and depth:
-        chain += [frame.f_code, frame.f_lasti]
-        frame = frame.f_back
-        depth -= 1
-    return tuple(chain)
+        return (*self._sites, *self._chains.values(), self.nowhere)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -184,6 +200,9 @@ class Places:
         cell = self._book.cells.get(code.co_filename)
         line, end_line, column, end_column = position(code, offset)
         number, text = (cell.number, cell.text) if cell else (None, None)
+        if cell is not None and cell.offset:
+            line += cell.offset
+            end_line = end_line + cell.offset if end_line is not None else None
         if column is not None:
             column = _characters(code.co_filename, text, line, column)
         if end_column is not None:
