@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from .trace import (
     Access,
@@ -31,6 +32,19 @@ RUNS_BACKWARD = frozenset({"grad", "backward"})
 """Calls that start the engine."""
 
 
+T = TypeVar("T")
+
+
+def _grouped(rows: Iterable[T], key: Callable[[T], int | None]) -> dict[int, tuple[T, ...]]:
+    """Rows by a key, in their order; those without one are left out."""
+    found: dict[int, list[T]] = defaultdict(list)
+    for row in rows:
+        group = key(row)
+        if group is not None:
+            found[group].append(row)
+    return {group: tuple(members) for group, members in found.items()}
+
+
 class Graph:
     """Questions and answers about one trace; everything is computed once, on first use."""
 
@@ -41,10 +55,7 @@ class Graph:
     @functools.cached_property
     def states(self) -> dict[int, tuple[Tensor, ...]]:
         """By object: its states in order of time."""
-        found: dict[int, list[Tensor]] = defaultdict(list)
-        for tensor in self.trace.tensors:
-            found[tensor.object].append(tensor)
-        return {key: tuple(sorted(rows, key=lambda t: (t.at, t.id))) for key, rows in found.items()}
+        return _grouped(sorted(self.trace.tensors, key=lambda t: (t.at, t.id)), lambda t: t.object)
 
     def maker(self, tensor: int) -> Call | None:
         """The call that made this state of a tensor."""
@@ -84,10 +95,8 @@ class Graph:
     # -- names and places ----------------------------------------------------------------------
     @functools.cached_property
     def _names_by_object(self) -> dict[int, tuple[Name, ...]]:
-        found: dict[int, list[Name]] = defaultdict(list)
-        for name in self.trace.names:
-            found[self.trace.tensors[name.tensor].object].append(name)
-        return {key: tuple(sorted(names, key=lambda n: n.at)) for key, names in found.items()}
+        names = sorted(self.trace.names, key=lambda n: n.at)
+        return _grouped(names, lambda n: self.trace.tensors[n.tensor].object)
 
     def names(self, tensor: int) -> tuple[str, ...]:
         """All names the tensor's object was given, best first for this state."""
@@ -186,11 +195,7 @@ class Graph:
     # -- autograd's graph ----------------------------------------------------------------------
     @functools.cached_property
     def _tensors_by_node(self) -> dict[int, tuple[Tensor, ...]]:
-        found: dict[int, list[Tensor]] = defaultdict(list)
-        for tensor in self.trace.tensors:
-            if tensor.node is not None:
-                found[tensor.node].append(tensor)
-        return {key: tuple(rows) for key, rows in found.items()}
+        return _grouped(self.trace.tensors, lambda t: t.node)
 
     def results_of(self, node: int) -> tuple[Tensor, ...]:
         """Tensor rows whose `grad_fn` is this node."""
@@ -206,10 +211,7 @@ class Graph:
 
     @functools.cached_property
     def _saved_by_node(self) -> dict[int, tuple[Saved, ...]]:
-        found: dict[int, list[Saved]] = defaultdict(list)
-        for row in self.trace.saved:
-            found[row.node].append(row)
-        return {key: tuple(rows) for key, rows in found.items()}
+        return _grouped(self.trace.saved, lambda s: s.node)
 
     def saved_of(self, node: int) -> tuple[Saved, ...]:
         """What a node saved for backward."""
@@ -217,10 +219,7 @@ class Graph:
 
     @functools.cached_property
     def _steps_by_node(self) -> dict[int, tuple[Step, ...]]:
-        found: dict[int, list[Step]] = defaultdict(list)
-        for step in self.trace.steps:
-            found[step.node].append(step)
-        return {key: tuple(rows) for key, rows in found.items()}
+        return _grouped(self.trace.steps, lambda s: s.node)
 
     def steps_of(self, node: int) -> tuple[Step, ...]:
         """The times the engine ran a node, in order."""
@@ -228,10 +227,7 @@ class Graph:
 
     @functools.cached_property
     def _steps_by_backward(self) -> dict[int, tuple[Step, ...]]:
-        found: dict[int, list[Step]] = defaultdict(list)
-        for step in self.trace.steps:
-            found[step.backward].append(step)
-        return {key: tuple(rows) for key, rows in found.items()}
+        return _grouped(self.trace.steps, lambda s: s.backward)
 
     def steps_in(self, backward: int) -> tuple[Step, ...]:
         """The nodes a backward ran, in the engine's order."""
@@ -253,10 +249,7 @@ class Graph:
     @functools.cached_property
     def changes_by_object(self) -> dict[int, tuple[GradChange, ...]]:
         """By object: every change of its `.grad`, in order."""
-        found: dict[int, list[GradChange]] = defaultdict(list)
-        for change in self.trace.changes:
-            found[change.object].append(change)
-        return {key: tuple(rows) for key, rows in found.items()}
+        return _grouped(self.trace.changes, lambda c: c.object)
 
     def gradients(self, tensor: int) -> tuple[tuple[Backward, Gradient], ...]:
         """Each gradient that reached a tensor, with the backward that brought it, in order."""
