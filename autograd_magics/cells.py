@@ -73,13 +73,15 @@ def has_header(raw: str) -> bool:
     return any(_HEAD.match(text.lstrip()) for text in raw.splitlines())
 
 
-def inner_code(raw: str) -> tuple[str, str] | None:
-    """Name and text of the code that a `%%time` or `%%timeit` directly below `%%autograd` compiles, if it is there."""
+def inner_code(raw: str) -> tuple[str, int] | None:
+    """File name of the code that a `%%time` or `%%timeit` directly below `%%autograd` compiles, if it is there, and the
+    number of the cell's lines before that code."""
     lines = code_text(raw).splitlines(keepends=True)
     for i, line in enumerate(lines[1:], 1):
         if not line.isspace():
             name = CODE_NAMES.get(line[2:].split(" ")[0].strip()) if _MAGIC.match(line) else None
-            return (name, "".join(lines[i + 1 :])) if name else None
+            blank = next((n for n, inner in enumerate(lines[i + 1 :]) if not inner.isspace()), 0)
+            return (name, i + 1 + blank) if name else None  # IPython drops blank lines at the beginning
     return None
 
 
@@ -146,7 +148,7 @@ class Book(Protocol):
 
     main: str | None
 
-    def add_cell(self, filename: str, number: int | None, text: str) -> None: ...
+    def add_cell(self, filename: str, number: int | None, text: str, offset: int = 0) -> None: ...
 
 
 known = Cells()
@@ -257,7 +259,7 @@ def set_main(book: Book, what: Run | Cell, at: tuple[str, int] | None) -> None:
     inner = inner_code(raw) if book.main == what.cell.filename else None
     if inner:
         book.main = inner[0]
-        book.add_cell(inner[0], number, inner[1])
+        book.add_cell(inner[0], number, code_text(raw, line), offset=inner[1])
 
 
 class PlainTracebacks:

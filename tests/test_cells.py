@@ -77,14 +77,14 @@ def test_the_text_has_the_lines_of_the_code(raw: str, line: int, expected: str) 
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ("%%autograd\n%%time\nx\ny", ("<timed exec>", "x\ny")),
-        ("%%autograd\n\n%%timeit -n 1\nx\n", ("<magic-timeit>", "x\n")),
+        ("%%autograd\n%%time\nx\ny", ("<timed exec>", 2)),
+        ("%%autograd\n\n%%timeit -n 1\nx\n", ("<magic-timeit>", 3)),
         ("%%autograd\n%%bash\nls", None),
         ("%%autograd\nx\n%%time", None),
         ("%%autograd\n", None),
     ],
 )
-def test_code_that_another_magic_compiles_is_known(raw: str, expected: tuple[str, str] | None) -> None:
+def test_code_that_another_magic_compiles_is_known(raw: str, expected: tuple[str, int] | None) -> None:
     assert cells.inner_code(raw) == expected
 
 

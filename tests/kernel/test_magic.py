@@ -50,6 +50,13 @@ def test_places_are_places_in_the_text_that_is_kept(kernel: Kernel, cell: str) -
     assert kernel.value("trace.sources[place.source].number") == str(ran.reply["execution_count"])
 
 
+@pytest.mark.parametrize(("cell", "line"), [("%%autograd kept\n%%time\n{}", 3), ("%%autograd kept\n\n%%time\n\n{}", 5)])
+def test_lines_below_an_inner_magic_are_those_of_the_notebook(kernel: Kernel, cell: str, line: int) -> None:
+    kernel.run("kept = None; x = torch.ones(1, requires_grad=True)")
+    kernel.run(cell.format("y = x * 2; y.backward()"))
+    assert kernel.value("kept.trace.places[kept.trace.backwards[0].places[0]].line") == str(line)
+
+
 def test_without_a_name_nothing_new_is_in_the_namespace(kernel: Kernel) -> None:
     kernel.run("before = set(globals())")
     kernel.run("%%autograd\npass")
