@@ -7,7 +7,6 @@ parent is a post-hook needed to tell the parts; all hooks come off before the ca
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +14,11 @@ import torch
 
 from .grads import Grads
 from .memory import GradientDraft
-from .nodes import KEY, Nodes
+from .nodes import Nodes
 from .sources import Site
 from .tape import BackwardDraft, CallDraft, NodeDraft, Tape
 from .tensors import EXACT, Tensors, alone
-from .values import SMALL, Values
+from .values import Values
 
 Gradients = tuple["GradientDraft | None", ...]
 
@@ -49,6 +48,12 @@ class Request:
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.kind = ENTRIES[func]
+        self.gradients: list[Any] = []
+        self.inputs: list[torch.Tensor] | None = None
+        self.create_graph = self.retain_graph = False
+        if len(args) == 1 and not kwargs:  # `loss.backward()`, nearly always
+            self.roots = _tensors(args[0])
+            return
         given = dict(zip(PARAMETERS[self.kind], args, strict=False))
         for key, value in kwargs.items():
             if value is not None:
@@ -86,7 +91,7 @@ class Run:
         self.marks: dict[int, NodeDraft] = {}
         self.leaves: dict[int, torch.Tensor] = {}
         """By node row: the tensor of each AccumulateGrad."""
-        self.quiet: dict[int, torch.Tensor] = {}
+        self.quiet: dict[int, GradientDraft | None] = {}
         """Those of them whose `.grad` was None: what they receive is what `.grad` holds afterwards."""
         self.steps: dict[int, tuple[int, Gradients]] = {}
         """By node row: when it ran and what it received."""
@@ -116,53 +121,59 @@ class Backwards:
         return run
 
     def _open(self, request: Request, site: Site) -> Run:
-        tape = self._tape
-        roots = tuple([self._tensors.state(root) for root in request.roots])
-        inputs = None if request.inputs is None else tuple([self._tensors.state(t) for t in request.inputs])
+        tape, state = self._tape, self._tensors.state
+        roots = tuple([state(root) for root in request.roots])
+        inputs = None if request.inputs is None else tuple([state(t) for t in request.inputs])
         gradients = tuple([self._gradient(g) for g in request.gradients])
-        gradients += (None,) * (len(roots) - len(gradients))
-        orders = [tape.nodes[n].order for n in [tape.tensors[r][10] for r in roots] if n is not None]
+        if len(gradients) != len(roots):
+            gradients = (*gradients, *[None] * (len(roots) - len(gradients)))[: len(roots)]
+        order = 1
+        for root in roots:
+            node = tape.tensors[root][10]
+            if node is not None:
+                order = max(order, tape.nodes[node].order)
         tape.backwards.append(
             BackwardDraft(
-                tape.tick(), request.kind, site, roots, gradients[: len(roots)], inputs,
-                request.retain_graph, request.create_graph, max(orders, default=1),
+                tape.tick(), request.kind, site, roots, gradients, inputs,
+                request.retain_graph, request.create_graph, order,
             )
         )  # fmt: skip
         return Run(request, len(tape.backwards) - 1, site)
 
     def _watch(self, run: Run) -> None:
         """Put a pre-hook on every known node behind the roots, and a post-hook on those that share a parent."""
-        nodes, mine, marks = self._tape.nodes, self._tape.run, run.marks
-        queue: list[Any] = []
+        nodes, marks, handles = self._tape.nodes, run.marks, run.handles
+        queue = self._first(run)
+        listener = self._listener(run)
+        shared: set[int] = set()
+        for node, draft in queue:  # grows while it is gone through
+            if draft.leaf is not None and self._expect(run, draft.row, node):
+                continue
+            handles.append(node.register_prehook(listener(draft.row)))
+            for (parent, _), (row, _) in zip(node.next_functions, draft.edges, strict=True):
+                if row is None:
+                    continue
+                if row in marks:
+                    shared.add(row)
+                else:
+                    marks[row] = nodes[row]
+                    queue.append((parent, nodes[row]))
+        if shared:
+            self._watch_shared(run, queue, shared)
+
+    def _first(self, run: Run) -> list[tuple[Any, NodeDraft]]:
+        """The nodes of the roots, each once."""
+        first: list[tuple[Any, NodeDraft]] = []
         for root in run.request.roots:
             try:
                 node = root.grad_fn
             except RuntimeError:  # a view that may not be used any more: the engine is about to say so
                 continue
             row = None if node is None else self.nodes.row(node)
-            if row is not None and row not in marks:
-                marks[row] = nodes[row]
-                queue.append(node)
-        rows = list(marks)
-        received = self._receiver(run)
-        once: set[tuple[int | None, int]] = set()
-        shared: set[tuple[int | None, int]] = set()
-        for i, node in enumerate(queue):
-            draft = nodes[rows[i]]
-            if draft.leaf is not None and self._expect(run, draft.row, node):
-                continue
-            run.handles.append(node.register_prehook(functools.partial(received, draft.row)))
-            for edge in draft.edges:
-                (shared if edge in once else once).add(edge)
-            for parent, _ in node.next_functions:
-                if parent is not None:
-                    mark: NodeDraft | None = parent.metadata.get(KEY)
-                    if mark is not None and mark.run == mine and mark.row not in marks:
-                        marks[mark.row] = mark
-                        queue.append(parent)
-                        rows.append(mark.row)
-        if shared:
-            self._watch_shared(run, queue, rows, shared)
+            if row is not None and row not in run.marks:
+                draft = run.marks[row] = self._tape.nodes[row]
+                first.append((node, draft))
+        return first
 
     def _expect(self, run: Run, row: int, node: Any) -> bool:
         """Prepare for what the engine may do to a leaf; True where `.grad` alone will tell what it received."""
@@ -172,55 +183,71 @@ class Backwards:
         run.leaves[row] = leaf
         empty = self._grads.before_backward(leaf)
         if empty and run.request.reaches_all_leaves and not leaf._post_accumulate_grad_hooks:
-            run.quiet[row] = leaf
+            run.quiet[row] = None
             return True
         return False
 
-    def _watch_shared(self, run: Run, queue: list[Any], rows: list[int], shared: set[tuple[int | None, int]]) -> None:
-        for node, row in zip(queue, rows, strict=True):
-            if any(edge in shared and edge[0] is not None for edge in self._tape.nodes[row].edges):
-                run.handles.append(node.register_hook(functools.partial(self._sent, run, row)))
+    def _watch_shared(self, run: Run, queue: list[tuple[Any, NodeDraft]], shared: set[int]) -> None:
+        """Post-hooks where several edges lead to one input of a node; `shared` are the nodes with several edges."""
+        edges: dict[tuple[int | None, int], int] = {}
+        for _, draft in queue:
+            for edge in draft.edges:
+                if edge[0] in shared:
+                    edges[edge] = edges.get(edge, 0) + 1
+        for node, draft in queue:
+            for edge in draft.edges:
+                if edge[0] in shared and edges[edge] > 1:
+                    run.handles.append(node.register_hook(self._sender(run, draft.row)))
+                    break
 
     # -- on the engine's threads ---------------------------------------------------------------
-    def _receiver(self, run: Run) -> Callable[[int, Any], None]:
-        """The function that pre-hooks call: (node row, gradients)."""
+    def _listener(self, run: Run) -> Callable[[int], Callable[[Any], None]]:
+        """Gives, for a node row, the pre-hook that notes when the node ran and what it received."""
         tick, steps, gradient, trouble = self._tape.tick, run.steps, self._gradient, self._trouble
+        value_of, exact, wrapped, others = self._values.of, EXACT, _wrapped, _others
 
-        def received(row: int, gradients: Any) -> None:
-            try:
-                if _others():
-                    with alone():
+        def listener(row: int) -> Callable[[Any], None]:
+            def received(gradients: Any) -> None:
+                try:
+                    if others():
+                        with alone():
+                            steps[row] = (tick(), tuple([gradient(g) for g in gradients]))
+                    elif len(gradients) == 1:
+                        one = gradients[0]
+                        if type(one) in exact and not wrapped(one):
+                            steps[row] = (tick(), ((tuple(one.shape), one.dtype, one.device, value_of(one)),))
+                        else:
+                            steps[row] = (tick(), (None,))
+                    else:
                         steps[row] = (tick(), tuple([gradient(g) for g in gradients]))
-                elif len(gradients) == 1:
-                    steps[row] = (tick(), (gradient(gradients[0]),))
-                else:
-                    steps[row] = (tick(), tuple([gradient(g) for g in gradients]))
-            except Exception as error:
-                trouble(error)
+                except Exception as error:
+                    trouble(error)
 
-        return received
+            return received
 
-    def _sent(self, run: Run, row: int, sent: Any, received: Any) -> None:
-        try:
-            if _others():
+        return listener
+
+    def _sender(self, run: Run, row: int) -> Callable[[Any, Any], None]:
+        """The post-hook that notes what a node sent."""
+
+        def sender(sent: Any, received: Any) -> None:
+            try:
                 with alone():
                     run.sent[row] = tuple([self._gradient(g) for g in sent])
-            else:
-                run.sent[row] = tuple([self._gradient(g) for g in sent])
-        except Exception as error:
-            self._trouble(error)
+            except Exception as error:
+                self._trouble(error)
+
+        return sender
 
     def _gradient(self, gradient: Any) -> GradientDraft | None:
         if type(gradient) not in EXACT or _wrapped(gradient):
             return None
-        value = self._values.of(gradient) if gradient.numel() <= SMALL else None
-        return (tuple(gradient.shape), gradient.dtype, gradient.device, value)
+        return (tuple(gradient.shape), gradient.dtype, gradient.device, self._values.of(gradient))
 
     # -- after the engine ----------------------------------------------------------------------
     def end(self, run: Run, result: Any, error: BaseException | None) -> None:
         """The engine has ended: take the hooks off and note what became of graph and gradients."""
-        for handle in run.handles:
-            handle.remove()
+        _take_off(run.handles)
         draft = self._tape.backwards[run.index]
         self._note_quiet(run)
         sent = run.sent
@@ -243,10 +270,11 @@ class Backwards:
             for parent, _ in nodes[row].edges:
                 if parent in run.quiet:
                     last[parent] = at
-        for row, leaf in run.quiet.items():
-            grad = leaf.grad
+        for row in run.quiet:
+            grad = run.leaves[row].grad
             if grad is not None:
-                run.steps[row] = (last.get(row, 0) or self._tape.tick(), (self._gradient(grad),))
+                got = run.quiet[row] = self._gradient(grad)
+                run.steps[row] = (last.get(row, 0) or self._tape.tick(), (got,))
 
     def _note_freed(self, run: Run, draft: BackwardDraft) -> None:
         if draft.retain_graph:
@@ -263,11 +291,17 @@ class Backwards:
         for row, leaf in run.leaves.items():
             step = run.steps.get(row)
             added = step[1][0] if step is not None and step[1] else None
-            grad = self._grads.after_backward(leaf, run.index, run.site, added)
+            grad = self._grads.after_backward(leaf, run.index, run.site, added, run.quiet.get(row))
             if draft.create_graph and type(grad) in EXACT and grad.grad_fn is not None:  # type: ignore[union-attr]
                 self.nodes.row(grad.grad_fn, origin="backward", order=order)  # type: ignore[union-attr]
         for tensor in self._tensors.retaining():
-            self._grads.after_backward(tensor, run.index, run.site, None)
+            self._grads.after_backward(tensor, run.index, run.site, self._received_by(run, tensor))
+
+    def _received_by(self, run: Run, tensor: torch.Tensor) -> GradientDraft | None:
+        """What came in for a tensor at the output of its node."""
+        row = self._tape.tensors[self._tensors.entry(tensor).state]
+        step = run.steps.get(row[10])
+        return step[1][row[11]] if step is not None and row[11] < len(step[1]) else None
 
     def _note_results(self, run: Run, draft: BackwardDraft, result: Any) -> None:
         """`autograd.grad` is a call too: its results are computed from its outputs and inputs."""
@@ -293,6 +327,17 @@ class Backwards:
         draft.results = results
         tape.calls[call].outputs = outputs
         tape.calls[call].end = tape.tick()
+
+
+def _take_off(handles: list[Any]) -> None:
+    """What `handle.remove()` does, in one piece: its dict of hooks, and no other, knows the hook."""
+    for handle in handles:
+        try:
+            hooks = handle.hooks_dict_ref()
+            if hooks is not None:
+                hooks.pop(handle.id, None)
+        except AttributeError:  # a handle of another make
+            handle.remove()
 
 
 _others = torch._C._len_torch_function_stack

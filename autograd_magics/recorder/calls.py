@@ -18,7 +18,8 @@ from torch.overrides import _push_mode as push_mode
 
 from . import memory
 from .backward import Backwards
-from .compiled import CompiledProbe
+from .common import CommonCalls, Pending
+from .compiled import MODULE, CompiledProbe
 from .functions import (
     BACKWARD,
     CALL,
@@ -28,61 +29,21 @@ from .functions import (
     WRITE_DATA,
     WRITE_GRAD,
     Function,
-    plain_argument,
+    sort_argument,
 )
 from .grads import Grads
 from .sources import is_user_file
 from .tape import CallDraft, Tape
-from .tensors import EXACT, Entry, Tensors, alone, version_of
+from .tensors import EXACT, PARAMETER, Entry, Tensors, alone, version_of
 from .tracebacks import HANDLE, without_ours
 from .unseen import inside_function
 
 FACTORIES = ("_like", "new_")
+TENSOR = torch.Tensor
 SCALARS = frozenset({int, float, bool, str})
 LIBRARY = object()
 """Stands for a site in torch's own code: optimizers read `.grad` all the time."""
 TUPLE_ITERATOR = type(iter(()))
-
-
-class Inputs:
-    """The arguments of a call, sorted into tensors and plain values."""
-
-    __slots__ = ("tensors", "slots", "constants")
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.tensors: list[torch.Tensor] = []
-        self.slots: list[Any] = []
-        """Position or keyword of each tensor."""
-        self.constants: list[tuple[Any, Any]] = []
-        position = 0
-        for value in args:
-            kind = type(value)
-            if kind in EXACT:
-                self.tensors.append(value)
-                self.slots.append(position)
-            elif kind in SCALARS:
-                self.constants.append((position, value))
-            elif value is not None:
-                self._add(position, value)
-            position += 1
-        if kwargs:
-            for key, value in kwargs.items():
-                self._add(key, value)
-
-    def _add(self, slot: Any, value: Any) -> None:
-        kind = type(value)
-        if kind in EXACT:
-            self.tensors.append(value)
-            self.slots.append(slot)
-        elif kind in (list, tuple) and any(type(item) in EXACT for item in value):
-            for i, item in enumerate(value):
-                if type(item) in EXACT:
-                    self.tensors.append(item)
-                    self.slots.append((slot, i))
-        elif value is not None:
-            constant = plain_argument(value)
-            if constant is not None:
-                self.constants.append((slot, constant))
 
 
 def tensors_in(result: Any) -> list[torch.Tensor]:
@@ -97,10 +58,6 @@ def tensors_in(result: Any) -> list[torch.Tensor]:
     return []
 
 
-Pending = tuple[int, Any, bool, Inputs, list[Entry], tuple[int, ...]]
-"""A call between its beginning and its end: (at, site, gradients enabled, inputs, their entries and states)."""
-
-
 class CallProbe(TorchFunctionMode):
     """Sees every call of torch's Python API on the thread it was started on."""
 
@@ -113,6 +70,7 @@ class CallProbe(TorchFunctionMode):
         self._grads = grads
         self._backwards = backwards
         self._trouble = trouble
+        self._common = CommonCalls(tape, tensors, backwards.nodes, tensors.values)
         self._functions: dict[Any, Function] = {}
         self._compiled = CompiledProbe(self.set_aside, self.put_back)
         self._above: int | None = None
@@ -156,9 +114,9 @@ class CallProbe(TorchFunctionMode):
     # -- before and after ----------------------------------------------------------------------
     def _before(self, kind: int, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
         """What `_after` needs; None where there is nothing to note."""
-        if _transforming() or _tracing():  # inside these, tensors are not what they seem: leave them alone
+        if _transforming() or _tracing() is not None:  # inside these, tensors are not what they seem: leave them alone
             return None
-        if not self._compiled.watching:
+        if MODULE in _modules and not self._compiled.watching:
             self._compiled.watch()
         tape = self._tape
         if kind != READ_GRAD and len(tape.calls) >= tape.limit:
@@ -170,14 +128,45 @@ class CallProbe(TorchFunctionMode):
             return LIBRARY if type(args[0]) in EXACT else None
         site = tape.sites.at(frame)
         if kind == CALL or kind == WRITE_DATA:
-            inputs = Inputs(args, kwargs)
-            current = self._tensors.current
-            entries = [current(tensor) for tensor in inputs.tensors]
-            states = tuple([entry.state for entry in entries])
-            return (tape.tick(), site, _grad_enabled(), inputs, entries, states)
+            return self._inputs(args, kwargs, site)
         if kind == BACKWARD:
             return self._backwards.begin(func, args, kwargs, site)
         return site if type(args[0]) in EXACT else None
+
+    def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], site: Any) -> Pending:
+        tensors: list[torch.Tensor] = []
+        slots: list[Any] = []
+        constants: list[tuple[Any, Any]] = []
+        position = 0
+        for value in args:
+            kind = type(value)
+            if kind is TENSOR or kind is PARAMETER:
+                tensors.append(value)
+                slots.append(position)
+            elif kind in SCALARS:
+                constants.append((position, value))
+            elif value is not None:
+                sort_argument(position, value, tensors, slots, constants)
+            position += 1
+        if kwargs:
+            for key, value in kwargs.items():
+                sort_argument(key, value, tensors, slots, constants)
+        entries: list[Entry] = []
+        states: list[int] = []
+        known = self._tensors.entries
+        for tensor in tensors:
+            entry = known.get(id(tensor))
+            if (
+                entry is None or entry() is not tensor or entry.state < 0 or entry.requires_grad != tensor.requires_grad
+                or entry.version != version_of(tensor)
+            ):  # fmt: skip
+                entry = self._tensors.current(tensor)
+            entries.append(entry)
+            states.append(entry.state)
+        return (
+            self._tape.tick(), site, _grad_enabled(), tensors, tuple(slots), tuple(constants) if constants else (),
+            entries, tuple(states),
+        )  # fmt: skip
 
     def _after(
         self, function: Function, args: tuple[Any, ...], pending: Any, result: Any, error: BaseException | None
@@ -186,6 +175,11 @@ class CallProbe(TorchFunctionMode):
             if _others():
                 with alone():
                     self._note(function, args, pending, result, error)
+            elif function.kind == CALL:
+                self._after_call(function, pending, result, error)
+            elif pending is LIBRARY:
+                if error is None:
+                    self._grads.glance(args[0], result)
             else:
                 self._note(function, args, pending, result, error)
         except Exception as trouble:
@@ -219,13 +213,20 @@ class CallProbe(TorchFunctionMode):
 
     def _after_call(self, function: Function, pending: Pending, result: Any, error: BaseException | None) -> None:
         tape = self._tape
-        at, site, enabled, inputs, entries, states = pending
+        at, site, enabled, tensors, slots, constants, entries, states = pending
+        if type(result) is TENSOR:
+            draft = self._common.note(function, pending, result)
+            if draft is not None:
+                if not result.requires_grad:
+                    draft.cut = self._cut(function, draft, [result])
+                draft.end = tape.tick()
+                return
         outputs = [result] if type(result) in EXACT else tensors_in(result)
-        changed = _changed(inputs.tensors, entries)
-        if not outputs and not changed and error is None and not _worth_a_row(function, inputs.tensors):
+        changed = _changed(tensors, entries)
+        if not outputs and not changed and error is None and not _worth_a_row(function, tensors):
             return
         draft = CallDraft(
-            at, at, function.name, function.qualified, site, states, tuple(inputs.slots), tuple(inputs.constants), (),
+            at, at, function.name, function.qualified, site, states, slots, constants, (),
             bool(changed), enabled, None, None,
         )  # fmt: skip
         call = len(tape.calls)
@@ -236,8 +237,8 @@ class CallProbe(TorchFunctionMode):
             self._note_changed(draft, call, outputs, changed)
         else:
             draft.outputs = tuple(self._results(draft, call, outputs))
-            if function.name == "retain_grad" and inputs.tensors:
-                self._tensors.retain(inputs.tensors[0])
+            if function.name == "retain_grad" and tensors:
+                self._tensors.retain(tensors[0])
             draft.cut = self._cut(function, draft, outputs)
         draft.end = tape.tick()
         if changed:
@@ -302,7 +303,7 @@ class CallProbe(TorchFunctionMode):
         return "integer" if discrete else None
 
     def _after_data(self, owner: torch.Tensor, pending: Pending) -> None:
-        at, site, enabled, _, _, states = pending
+        at, site, enabled, _, _, _, _, states = pending
         draft = CallDraft(
             at, at, "data=", "Tensor.data.__set__", site, states[:1], (0,), (), (), True, enabled, None, None
         )
@@ -368,4 +369,5 @@ _others = torch._C._len_torch_function_stack
 _transforming = torch._C._are_functorch_transforms_active
 _tracing = torch._C._get_tracing_state
 _grad_enabled = torch.is_grad_enabled
+_modules = sys.modules
 _compiling = torch.compiler.is_dynamo_compiling

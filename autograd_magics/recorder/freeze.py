@@ -24,7 +24,6 @@ from ..trace import (
     Trace,
     Warned,
 )
-from .memory import GradientDraft
 from .rows import Gradients, device_name, maker
 from .sources import PACKAGE, Chain, Site, is_user_file
 from .tape import BackwardDraft, Tape
@@ -137,24 +136,23 @@ class Frozen:
         return row
 
     def steps(self) -> Iterator[Step]:
-        received: dict[tuple[int, int], Any] = {}
-        fan_in: dict[tuple[int, int, int], int] = {}
-        nodes = self.tape.nodes
-        for _, backward, node, got, _ in self.tape.steps:
-            received[backward, node] = got
-            for parent, nr in nodes[node].edges:
-                if parent is not None:
-                    fan_in[backward, parent, nr] = fan_in.get((backward, parent, nr), 0) + 1
-        make, gradients = maker(Step), self.gradients
-        for i, (at, backward, node, got, sent) in enumerate(sorted(self.tape.steps, key=operator.itemgetter(0))):
-            if sent is None:
-                sent = [
-                    _only_part(received.get((backward, parent)), nr)
-                    if parent is not None and fan_in[backward, parent, nr] == 1
-                    else None
-                    for parent, nr in nodes[node].edges
-                ]
-            yield make(i, at, backward, node, gradients.all(got), gradients.all(sent))
+        """What a node sent is what its parents received, unless it had to be listened to."""
+        make, all_of, nodes = maker(Step), self.gradients.all, self.tape.nodes
+        rows = sorted(self.tape.steps, key=operator.itemgetter(0))
+        received = {(row[1], row[2]): all_of(row[3]) for row in rows}
+        nothing = (None,)
+        for i, (at, backward, node, _, sent) in enumerate(rows):
+            if sent is not None:
+                parts = all_of(sent)
+            elif len(nodes[node].edges) == 1:
+                ((parent, nr),) = nodes[node].edges
+                parts = received.get((backward, parent), nothing)
+                if nr or len(parts) != 1:
+                    parts = parts[nr : nr + 1] or nothing
+            else:
+                behind = [(received.get((backward, parent), nothing), nr) for parent, nr in nodes[node].edges]
+                parts = tuple([got[nr] if nr < len(got) else None for got, nr in behind])
+            yield make(i, at, backward, node, received[backward, node], parts)
 
     def changes(self) -> Iterator[GradChange]:
         make, one, of_site = maker(GradChange), self.gradients.one, self.of_site
@@ -191,12 +189,6 @@ def failure_of(tape: Tape, error: BaseException, node: int | None) -> Failure:
 
 def _constants(constants: Sequence[tuple[Any, Any]]) -> tuple[tuple[str, Any], ...]:
     return tuple([(str(key), plain(value[:40] if isinstance(value, str) else value)) for key, value in constants])
-
-
-def _only_part(received: Any, nr: int) -> GradientDraft | None:
-    """What a parent with one child received is what that child sent."""
-    part: GradientDraft | None = received[nr] if received is not None and nr < len(received) else None
-    return part
 
 
 def code_called(error: BaseException) -> tuple[types.FrameType, Chain] | None:

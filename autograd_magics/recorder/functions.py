@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .backward import ENTRIES
+from .tensors import EXACT
 
 GETTER = type(torch.Tensor.grad.__get__)  # type: ignore[union-attr]
 
@@ -103,6 +104,25 @@ def plain_argument(value: Any) -> Any:
         items = [plain_argument(item) for item in value]
         return None if any(item is None for item in items) else items
     return None
+
+
+def sort_argument(
+    slot: Any, value: Any, tensors: list[torch.Tensor], slots: list[Any], constants: list[tuple[Any, Any]]
+) -> None:
+    """Put an argument of a call among its tensors, with position or keyword, or among its plain values."""
+    kind = type(value)
+    if kind in EXACT:
+        tensors.append(value)
+        slots.append(slot)
+    elif kind in (list, tuple) and any(type(item) in EXACT for item in value):
+        for i, item in enumerate(value):
+            if type(item) in EXACT:
+                tensors.append(item)
+                slots.append((slot, i))
+    elif value is not None:
+        constant = plain_argument(value)
+        if constant is not None:
+            constants.append((slot, constant))
 
 
 def _slice_text(value: slice) -> str:

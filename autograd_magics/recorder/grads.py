@@ -16,7 +16,7 @@ from . import memory
 from .memory import GradientDraft, Held
 from .sources import Site
 from .tape import CallDraft, Tape
-from .tensors import EXACT, Entry, Tensors, version_of
+from .tensors import EXACT, Entry, Tensors, stale, version_of
 from .values import Pending, Values, plain
 
 
@@ -39,7 +39,8 @@ class Grads:
 
     def glance(self, owner: torch.Tensor, grad: Any) -> None:
         """Somebody looked at a `.grad`: note it only if it is not what it was."""
-        held = self._held.get(self._object(owner))
+        entry = self._tensors.entries.get(id(owner))
+        held = self._held.get(entry.object) if entry is not None and entry() is owner else None
         if held is None or self._differs(held, grad):
             self._look(owner, grad)
 
@@ -54,17 +55,17 @@ class Grads:
 
     def written(self, owner: torch.Tensor, value: Any, site: Site) -> None:
         """`.grad` was assigned to or deleted."""
-        state = self._tensors.state(owner)
-        before = self._held.get(self._object(owner)) or memory.held(owner)
+        entry = self._tensors.current(owner)
+        before = self._held.get(entry.object) or memory.held(owner)
         if value is not None and before is not None and not self._differs(before, value):
             return  # `w.grad *= 2` puts back what it changed in place
-        gradient = self._learn(owner, value)
+        gradient = self._learn(entry, value)
         if gradient is None and (before is None or before.gradient is None):
-            self._keep(owner, value, None, None)
+            self._keep(entry, value, None, None)
             return
         kind = "cleared" if gradient is None else "set"
-        self._change(owner, state, kind, None, site, before, None, gradient)
-        self._keep(owner, value, gradient, site)
+        self._change(entry.object, entry.state, kind, None, site, before, None, gradient)
+        self._keep(entry, value, gradient, site)
 
     def after_inplace(self, changed: list[torch.Tensor], draft: CallDraft) -> None:
         """A call changed tensors in place: some may be, or share memory with, a `.grad`."""
@@ -77,8 +78,9 @@ class Grads:
             grad = owner.grad
             gradient = self._gradient(grad)
             kind = "zeroed" if draft.name in ("zero_", "_foreach_zero_") or _is_zero(gradient) else "changed"
-            self._change(owner, self._tensors.state(owner), kind, None, draft.site, before, None, gradient)
-            self._keep(owner, grad, gradient, draft.site)
+            mine = self._tensors.current(owner)
+            self._change(mine.object, mine.state, kind, None, draft.site, before, None, gradient)
+            self._keep(mine, grad, gradient, draft.site)
 
     # -- what backward does --------------------------------------------------------------------
     def before_backward(self, leaf: torch.Tensor) -> bool:
@@ -88,21 +90,28 @@ class Grads:
         return grad is None
 
     def after_backward(
-        self, leaf: torch.Tensor, backward: int, site: Site, added: GradientDraft | None
-    ) -> torch.Tensor | None:
-        """Note what a backward did to a `.grad`; gives the tensor that it holds now."""
-        before = self._held.get(self._object(leaf))
+        self, leaf: torch.Tensor, backward: int, site: Site, added: GradientDraft | None,
+        gradient: GradientDraft | None = None,
+    ) -> torch.Tensor | None:  # fmt: skip
+        """Note what a backward did to a `.grad`; gives the tensor that it holds now.
+
+        added: what the leaf received.  gradient: what `.grad` holds, where that has been read already.
+        """
+        entry = self._tensors.entry(leaf)
+        before = self._held.get(entry.object)
         grad = leaf.grad
         if added is None and not self._differs(before, grad):
             return grad
-        gradient = self._learn(leaf, grad)
-        self._change(leaf, self._tensors.state(leaf), "accumulated", backward, site, before, added, gradient)
-        self._keep(leaf, grad, gradient, site)
+        gradient = self._learn(entry, grad, gradient)
+        state = self._tensors.state(leaf)
+        self._change(entry.object, state, "accumulated", backward, site, before, added, gradient)
+        self._keep(entry, grad, gradient, site)
         return grad
 
     # -- bookkeeping ---------------------------------------------------------------------------
     def _object(self, owner: torch.Tensor) -> int:
-        return self._tensors.entry(owner).object
+        entry = self._tensors.entries.get(id(owner))
+        return entry.object if entry is not None and entry() is owner else self._tensors.entry(owner).object
 
     def _owner(self, entry: Entry | None) -> torch.Tensor | None:
         if entry is None:
@@ -115,47 +124,49 @@ class Grads:
 
     def _look(self, owner: torch.Tensor, grad: Any) -> None:
         """Compare a `.grad` with what it last held; a difference nobody saw becomes a row."""
-        obj = self._object(owner)
-        held = self._held.get(obj)
+        entry = self._tensors.entry(owner)
+        held = self._held.get(entry.object)
         first = held is None
         if held is None:
             held = memory.held(owner)
         if held is not None and not self._differs(held, grad):
-            self._learn(owner, grad)
-            self._held[obj] = held
+            self._learn(entry, grad, held.gradient)
+            self._held[entry.object] = held
             if first and held.site is not None:
-                self._tape.changes.append((
-                    self._tape.tick(), obj, self._tensors.state(owner), "earlier", None, held.site, None, None,
-                    held.gradient, None,
-                ))  # fmt: skip
+                state = self._tensors.state(owner)
+                self._change(entry.object, state, "earlier", None, held.site, None, None, held.gradient)
             return
-        gradient = self._learn(owner, grad)
+        gradient = self._learn(entry, grad)
         if held is not None:
-            self._change(owner, self._tensors.state(owner), "unseen", None, None, held, None, gradient)
-        self._keep(owner, grad, gradient, None)
+            self._change(entry.object, self._tensors.state(owner), "unseen", None, None, held, None, gradient)
+        self._keep(entry, grad, gradient, None)
 
     def _differs(self, held: Held | None, grad: torch.Tensor | None) -> bool:
         if held is None or held.ref is None:
             return grad is not None
         return grad is None or held.ref() is not grad or held.version != version_of(grad)
 
-    def _learn(self, owner: torch.Tensor, grad: Any) -> GradientDraft | None:
+    def _learn(self, mine: Entry, grad: Any, gradient: GradientDraft | None = None) -> GradientDraft | None:
         """Know a tensor as the `.grad` of its owner, so that in-place changes of it are noticed."""
-        obj = self._object(owner)
-        self._owners[obj] = weakref.ref(owner)
+        obj = mine.object
+        self._owners[obj] = mine
         if type(grad) not in EXACT:
             return None
         entry = self._tensors.entry(grad)
         entry.grad_of = obj
-        if entry.storage is None:
-            entry.storage = self._tensors.storage(grad)
-        if entry.storage is not None:
-            self._owner_of_storage[entry.storage] = obj
-        return self._gradient(grad)
+        storage = entry.storage
+        if storage is None:
+            storage = entry.storage = self._tensors.storage(grad)
+        if storage is not None:
+            self._owner_of_storage[storage] = obj
+        return gradient if gradient is not None else self._gradient(grad)
 
-    def _keep(self, owner: torch.Tensor, grad: Any, gradient: GradientDraft | None, site: Site | None) -> None:
-        ref = weakref.ref(grad) if type(grad) in EXACT else None
-        self._held[self._object(owner)] = Held(ref, version_of(grad) if ref is not None else 0, gradient, site)
+    def _keep(self, mine: Entry, grad: Any, gradient: GradientDraft | None, site: Site | None) -> None:
+        if type(grad) in EXACT:
+            held = Held(self._tensors.entry(grad), version_of(grad), gradient, site)
+        else:
+            held = Held(None, 0, gradient, site)
+        self._held[mine.object] = held
 
     def _gradient(self, grad: Any) -> GradientDraft | None:
         if type(grad) not in EXACT:
@@ -163,26 +174,45 @@ class Grads:
         return (tuple(grad.shape), grad.dtype, grad.device, self._values.of(grad))
 
     def _change(
-        self, owner: torch.Tensor, state: int, kind: str, backward: int | None, site: Site | None,
+        self, obj: int, state: int, kind: str, backward: int | None, site: Site | None,
         before: Held | None, added: GradientDraft | None, after: GradientDraft | None,
     ) -> None:  # fmt: skip
         was = before.gradient if before is not None else None
         origin = before.site if before is not None and was is not None else None
-        self._tape.changes.append(
-            (self._tape.tick(), self._object(owner), state, kind, backward, site, was, added, after, origin)
-        )
+        self._tape.changes.append((self._tape.tick(), obj, state, kind, backward, site, was, added, after, origin))
 
     def settle(self) -> None:
         """When the recording ends: remember for later cells what every `.grad` holds, in plain numbers."""
+        self._note_earlier()
         for obj, held in self._held.items():
             ref = self._owners.get(obj)
             owner = ref() if ref is not None else None
             if owner is not None:
                 gradient = held.gradient
                 if gradient is not None and isinstance(gradient[3], Pending):
-                    gradient = (*gradient[:3], plain(gradient[3]))
-                memory.hold(owner, held._replace(gradient=gradient))
+                    held = held._replace(gradient=(*gradient[:3], plain(gradient[3])))
+                memory.hold(owner, held)
 
+    def _note_earlier(self) -> None:
+        """A row for each `.grad` that was there all the time and that nothing touched."""
+        tape, changed = self._tape, {row[1] for row in self._tape.changes}
+        for entry, leaf in self._tensors.live():
+            if entry.object in changed or entry.state < 0:
+                continue
+            row = tape.tensors[entry.state]
+            needs, is_leaf = row[8], row[9]
+            if not needs or not is_leaf or stale(leaf) or not leaf.is_leaf:
+                continue
+            grad = leaf.grad
+            if type(grad) not in EXACT:
+                continue
+            held = self._held.get(entry.object) or memory.held(leaf)
+            if held is None or self._differs(held, grad):
+                held = Held(None, 0, self._gradient(grad), None)
+            self._change(entry.object, entry.state, "earlier", None, held.site, None, None, held.gradient)
+            self._learn(entry, grad, held.gradient)
+            self._keep(entry, grad, held.gradient, held.site)
+        self._values.read()
 
 def _is_zero(gradient: GradientDraft | None) -> bool:
     if gradient is None or gradient[3] is None or isinstance(gradient[3], Pending):

@@ -62,6 +62,10 @@ class _ByTensor:
 
     def set(self, tensor: torch.Tensor, value: Any) -> None:
         key, table = id(tensor), self._table
+        found = table.get(key)
+        if found is not None and found[0]() is tensor:
+            table[key] = (found[0], value)
+            return
 
         def gone(ref: weakref.ref[torch.Tensor]) -> None:
             if key in table and table[key][0] is ref:

@@ -7,6 +7,7 @@ nothing alive; ids of Python objects are reused and would lie.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -38,17 +39,17 @@ class Nodes:
         self._tape = tape
         self._tensors = tensors
         self._leaf_nodes: dict[int, int] = {}
-        self._first = torch._C._autograd._get_sequence_nr()
+        self.first = torch._C._autograd._get_sequence_nr()
         """Number of the first node that this recording can have seen being made."""
         tensors.node_of = self.of_tensor
 
     def begin(self) -> None:
         """The recording starts: nodes made from now on are its own."""
-        self._first = torch._C._autograd._get_sequence_nr()
+        self.first = torch._C._autograd._get_sequence_nr()
 
     def made_here(self, node: Any) -> bool:
         """Whether a node without a mark was made since the recording began."""
-        return KEY not in node.metadata and bool(node._sequence_nr() >= self._first) and type(node) is not ACCUMULATE
+        return KEY not in node.metadata and bool(node._sequence_nr() >= self.first) and type(node) is not ACCUMULATE
 
     def of_tensor(self, tensor: torch.Tensor, call: int | None) -> int | None:
         """The row of a tensor's `grad_fn`."""
@@ -119,7 +120,7 @@ class Nodes:
         site = None
         if earlier is not None:
             origin, call, site = "earlier", None, earlier.site
-        elif call is not None and node._sequence_nr() >= self._first:
+        elif call is not None and node._sequence_nr() >= self.first:
             made_by = tape.calls[call]
             origin, site = ("unseen" if made_by.qualified == UNSEEN else "call"), made_by.site
         else:
@@ -137,7 +138,7 @@ class Nodes:
         if earlier is not None:
             draft.freed, draft.versions = earlier.freed, earlier.versions
         if draft.freed is None:
-            self._read_saved(node, draft, earlier is None)
+            self.read_saved(node, draft, earlier is None)
         return row
 
     def _add_leaf(self, node: Any) -> int:
@@ -155,28 +156,34 @@ class Nodes:
         return row
 
     # -- saved tensors -------------------------------------------------------------------------
-    def _read_saved(self, node: Any, draft: NodeDraft, fresh: bool) -> None:
+    def read_saved(self, node: Any, draft: NodeDraft, fresh: bool, packed: bool = True) -> bool:
+        """Rows of what a node keeps; whether any has no owner.
+
+        fresh: no earlier recording has met the node.  packed: hooks may have packed what it keeps.
+        """
+        unowned = False
         for attribute, slot in _slots(node.__class__):
             try:
                 raw: Any = getattr(node, attribute)
             except RuntimeError:
-                return  # freed by a backward that nobody watched
+                return unowned  # freed by a backward that nobody watched
             if type(raw) is tuple:
                 numbered = slot != "tensors"
                 for i, item in enumerate(raw):
-                    self._add_saved(item, draft, f"{slot}[{i}]" if numbered else str(i), fresh)
-            else:
-                self._add_saved(raw, draft, slot, fresh)
+                    unowned |= self._add_saved(item, draft, f"{slot}[{i}]" if numbered else str(i), fresh, packed)
+            elif self._add_saved(raw, draft, slot, fresh, packed):
+                unowned = True
+        return unowned
 
-    def _add_saved(self, raw: Any, draft: NodeDraft, slot: str, fresh: bool) -> None:
+    def _add_saved(self, raw: Any, draft: NodeDraft, slot: str, fresh: bool, packed: bool) -> bool:
         tape = self._tape
-        if raw.unpack_hook is not None:
+        if packed and raw.unpack_hook is not None:
             tape.saved.append((tape.tick(), draft.row, slot, None, None, (), None, "", 0, None, None, True))
             draft.has_saved = True
-            return
+            return False
         tensor = raw.data
         if tensor is None or type(tensor) not in EXACT:
-            return
+            return False
         draft.has_saved = True
         now = version = version_of(tensor)
         changed = None
@@ -190,18 +197,20 @@ class Nodes:
             draft.versions[slot] = now
         entry = self._tensors.entries.get(id(tensor))
         if entry is not None and entry.state >= 0 and entry() is tensor:
-            _, _, _, shape, dtype, device, storage, size, *_ = tape.tensors[entry.state]
+            row = tape.tensors[entry.state]
             tape.saved.append((
-                tape.tick(), draft.row, slot, entry.state, storage, shape, dtype, device, size, version, changed, False
+                tape.tick(), draft.row, slot, entry.state, row[6], row[3], row[4], row[5], row[7], version, changed,
+                False,
             ))  # fmt: skip
-            return
+            return False
         storage = self._tensors.storage(tensor)
         tape.saved.append((
             tape.tick(), draft.row, slot, None, storage, tuple(tensor.shape), tensor.dtype, tensor.device,
             tensor.nbytes if storage is not None else 0, version, changed, False,
         ))  # fmt: skip
+        return True
 
-    def own_results(self, first_saved: int, outputs: list[int]) -> None:
+    def own_results(self, first_saved: int, outputs: Sequence[int]) -> None:
         """Saved results of a call belong to its outputs: same storage and shape as one of them."""
         tape = self._tape
         for i in range(first_saved, len(tape.saved)):

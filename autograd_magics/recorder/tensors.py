@@ -76,12 +76,14 @@ class Tensors:
 
     def __init__(self, tape: Tape, values: Values, names: Callable[[torch.Tensor], str | None]) -> None:
         self._tape = tape
+        self.values = values
         self._value = values.of
         self._known_name = names
         self.entries: dict[int, Entry] = {}
         """By `id`: good only while the entry's reference leads back to that very object."""
-        self._objects = 0
-        self._storages: dict[int, Block] = {}
+        self.objects = 0
+        self.blocks: dict[int, Block] = {}
+        """By `id` of the storage: good only while the reference leads back to that very storage."""
         self._retained: dict[int, Entry] = {}
         self.last_change: dict[int, int] = {}
         """By storage row: the call that last changed it in place."""
@@ -97,8 +99,8 @@ class Tensors:
 
     def entry(self, tensor: torch.Tensor) -> Entry:
         """The entry of an object, made when it is new."""
-        entry = self.known(tensor)
-        if entry is None:
+        entry = self.entries.get(id(tensor))
+        if entry is None or entry() is not tensor:
             entry = self._new(tensor)
             origin = memory.origin(tensor)
             if origin is not None:
@@ -107,13 +109,13 @@ class Tensors:
 
     def _new(self, tensor: torch.Tensor) -> Entry:
         entry = self.entries[id(tensor)] = Entry(tensor)
-        entry.object = self._objects
+        entry.object = self.objects
         entry.state = -1
         entry.version = -2
         entry.requires_grad = False
         entry.storage = None
         entry.grad_of = None
-        self._objects += 1
+        self.objects += 1
         return entry
 
     def live(self) -> list[tuple[Entry, torch.Tensor]]:
@@ -200,10 +202,10 @@ class Tensors:
         if tensor.layout is not STRIDED:
             return None
         storage = tensor.untyped_storage()
-        block = self._storages.get(id(storage))
+        block = self.blocks.get(id(storage))
         if block is not None and block() is storage:
             return block.row
-        block = self._storages[id(storage)] = Block(storage)
+        block = self.blocks[id(storage)] = Block(storage)
         block.row = row = len(self._tape.storages)
         self._tape.storages.append((storage.nbytes(), tensor.device))
         return row

@@ -37,9 +37,13 @@ class Values:
 
     def of(self, tensor: torch.Tensor) -> Any:
         """Nested lists of a small tensor, a `Pending` for one on a device, None for any other."""
-        if tensor.numel() > SMALL or not self._keep or tensor.layout is not STRIDED:
+        if tensor.numel() > SMALL or tensor.layout is not STRIDED:
             return None
-        if _dispatch_modes():  # a mode of the user's would see our reading
+        return self.of_small(tensor)
+
+    def of_small(self, tensor: torch.Tensor) -> Any:
+        """The same for a tensor that is known to be small and strided."""
+        if not self._keep or _dispatch_modes():  # a mode of the user's would see our reading
             return None
         if tensor.is_cpu:
             try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from recorded import Notebook, record_cell
 
+from autograd_magics.recorder import graph_of
 from autograd_magics.trace import Trace
 
 LEAF = "w = torch.tensor([1., 2.], requires_grad=True)\n"
@@ -135,3 +137,37 @@ def test_looking_at_the_grad_of_a_non_leaf_is_left_to_the_cell() -> None:
 def test_a_grad_that_requires_grad() -> None:
     trace = record_cell(LEAF + "(w ** 2).sum().backward(create_graph=True)\nw.grad.sum().backward()\nw.grad = None")
     assert trace.failure is None and kinds(trace) == ["accumulated", "accumulated", "cleared"]
+
+
+def test_a_grad_that_nothing_touched_is_in_the_ledger() -> None:
+    book = Notebook()
+    book.run(LEAF + RUN)
+    (earlier,) = book.run("y = w * 2").changes
+    assert earlier.kind == "earlier" and earlier.backward is None and earlier.before is None
+    assert earlier.after is not None and earlier.after.value == [3.0, 3.0]
+    assert [book.traces[1].sources[book.traces[1].places[p].source].number for p in earlier.places] == [1]
+
+
+def test_a_grad_from_before_any_recording_has_no_place() -> None:
+    book = Notebook()
+    exec("w = torch.ones(2, requires_grad=True)\n(w * 3).sum().backward()", book.namespace)
+    (earlier,) = book.run("y = w * 2\ng = w.grad").changes
+    assert earlier.kind == "earlier" and earlier.places == ()
+    assert earlier.after is not None and earlier.after.value == [3.0, 3.0]
+
+
+def test_the_graph_of_a_tensor_has_the_grads_of_its_leaves() -> None:
+    w = torch.ones(2, requires_grad=True)
+    (w * 3).sum().backward()
+    empty = torch.ones(2, requires_grad=True)
+    (earlier,) = graph_of({"y": w * 2 + empty}).changes
+    assert earlier.kind == "earlier" and earlier.after is not None and earlier.after.value == [3.0, 3.0]
+
+
+def test_a_tensor_that_retains_its_grad_has_what_was_added() -> None:
+    trace = record_cell(LEAF + "y = w * 2\ny.retain_grad()\nz = y * 5\n" + "z.sum().backward(retain_graph=True)\n" * 2)
+    y = next(name.tensor for name in trace.names if name.name == "y")
+    first, second = [c for c in trace.changes if c.object == trace.tensors[y].object]
+    assert first.added is not None and first.added.value == [5.0, 5.0] and first.before is None
+    assert second.added is not None and second.added.value == [5.0, 5.0]
+    assert second.after is not None and second.after.value == [10.0, 10.0]

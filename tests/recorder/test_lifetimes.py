@@ -16,7 +16,7 @@ from recorder.both import RECORDED, Ways, run
 from recorder.reading import programs
 
 from autograd_magics.recorder import Recorder
-from autograd_magics.recorder.tensors import Tensors
+from autograd_magics.recorder.common import CommonCalls
 from autograd_magics.trace import Trace
 
 PROGRAMS = programs("lifetimes")
@@ -51,13 +51,13 @@ def test_it_dies_when_it_dies_in_the_plain_run(name: str) -> None:
 
 def test_a_recorder_that_keeps_results_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[torch.Tensor] = []
-    result: Callable[..., int] = Tensors.result
+    note: Callable[..., Any] = CommonCalls.note
 
-    def keeping(self: Tensors, tensor: torch.Tensor, *rest: Any) -> int:
-        kept.append(tensor)
-        return result(self, tensor, *rest)
+    def keeping(self: CommonCalls, function: Any, pending: Any, result: torch.Tensor) -> Any:
+        kept.append(result)
+        return note(self, function, pending, result)
 
-    monkeypatch.setattr(Tensors, "result", keeping)
+    monkeypatch.setattr(CommonCalls, "note", keeping)
     assert moments(PROGRAMS["intermediate"], RECORDED) != moments(PROGRAMS["intermediate"])
     assert kept
 

@@ -142,6 +142,29 @@ def test_saved_through_hooks_is_hidden_and_never_unpacked() -> None:
     ]
 
 
+def test_hooks_of_before_the_recording_are_not_asked_to_unpack() -> None:
+    unpacked: list[int] = []
+    w = torch.ones(3, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: unpacked.append(1) or t):
+        y = w.exp()
+    book = Notebook()
+    book.namespace["y"] = y
+    trace = book.run("z = y * y")
+    hidden = {trace.nodes[s.node].name: s.hidden for s in trace.saved}
+    assert hidden == {"ExpBackward0": True, "MulBackward0": False} and unpacked == []
+
+
+def test_a_leaf_met_behind_a_node_has_its_row_after_the_tensor_that_led_to_it() -> None:
+    leaf = torch.ones(2, requires_grad=True)
+    book = Notebook()
+    book.namespace["y"] = leaf * 2
+    trace = book.run("z = y + 1")
+    result = trace.tensors[trace.calls[0].outputs[0]]
+    assert result.node is not None and trace.nodes[result.node].name == "AddBackward0"
+    assert any(node.leaf is not None and node.origin == "leaf" for node in trace.nodes)
+    assert [row.at for row in trace.tensors] == sorted(row.at for row in trace.tensors)
+
+
 def test_a_checkpoint_is_not_recomputed_by_looking() -> None:
     trace = record_cell("""
         from torch.utils.checkpoint import checkpoint

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 import sysconfig
+from typing import Any
 
 import pytest
 import torch
 from recorded import record_cell
 
-from autograd_magics.recorder.sources import PACKAGE, Sites, SourceBook, is_user_file, position
+from autograd_magics.recorder.sources import PACKAGE, Places, Sites, SourceBook, is_user_file, position
 
 
 @pytest.mark.parametrize(
@@ -67,3 +69,45 @@ def test_a_cell_is_known_by_its_number() -> None:
     book = SourceBook()
     book.add_cell("<a>", 7, "x = 1")
     assert book.cells["<a>"].number == 7 and book.cells["<a>"].text == "x = 1"
+
+
+def test_a_body_that_another_magic_compiled_is_shown_at_its_line_of_the_cell() -> None:
+    book = SourceBook(main="<body>")
+    book.add_cell("<body>", 3, "%%time\n# two\nx = (\n    at())", offset=1)
+    found: list[Any] = []
+    sites = Sites("<body>", None)
+    namespace = {"at": lambda: found.append(sites.at(sys._getframe(1)))}
+    exec(compile("# two\nx = (\n    at())", "<body>", "exec"), namespace)
+    places = Places(book)
+    (row,) = places.of_site(found[0])
+    place = places.places[row]
+    assert place.line == 4
+    if sys.version_info >= (3, 11):
+        assert (place.end_line, place.column, place.end_column) == (4, 4, 8)
+    assert places.sources()[place.source].text == book.cells["<body>"].text
+
+
+def test_a_cell_begins_at_its_first_line_by_default() -> None:
+    book = SourceBook(main="<body>")
+    book.add_cell("<body>", 3, "x = 1")
+    assert book.cells["<body>"].offset == 0
+
+
+def test_the_same_frame_under_other_callers_is_another_site() -> None:
+    sites = Sites("<main>", None)
+    found: list[Any] = []
+    namespace = {"at": lambda: found.append(sites.at(sys._getframe(1)))}
+    exec(compile("def f():\n    at()\nfor _ in range(2):\n    f()\nf()", "<main>", "exec"), namespace)
+    assert found[0] is found[1] is not found[2]
+    assert [len(site.chain) for site in found] == [4, 4, 4] and found[0].chain[:2] == found[2].chain[:2]
+    assert sites.all() == (found[0], found[2], sites.nowhere)
+
+
+def test_without_an_end_a_site_goes_up_to_the_outermost_frame() -> None:
+    sites = Sites(None, None)
+    here = sys._getframe()
+    once, depth = [sites.at(here) for _ in range(2)], 0
+    frame: Any = here
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    assert once[0] is once[1] and once[0].chain is not None and len(once[0].chain) == 2 * depth
