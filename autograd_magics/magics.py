@@ -25,11 +25,12 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, nee
 from IPython.display import display
 from traitlets import Bool, Enum, Int, TraitError, Unicode
 
-from . import cells, expressions, options
+from . import cells, expressions, options, settings
 from .cells import Run, Running
 from .links import Links
 from .options import OptionError, Options
-from .recording import is_strict, known_sources
+from .recording import known_sources
+from .settings import is_strict
 from .texts import choose, text
 
 try:
@@ -116,8 +117,8 @@ class AutogradMagics(Magics):
     matcher: Any = None
     lang = _Language("", help=text("magic.help.lang")).tag(config=True)
     display = _Choice(options.DISPLAYS, "auto", help=text("magic.help.display")).tag(config=True)
-    theme = _Choice(options.THEMES, "auto", help=text("magic.help.theme")).tag(config=True)
-    limit = _Count(options.LIMIT, help=text("magic.help.limit")).tag(config=True)
+    theme = _Choice(settings.THEMES, "auto", help=text("magic.help.theme")).tag(config=True)
+    limit = _Count(settings.LIMIT, help=text("magic.help.limit")).tag(config=True)
     values = _Switch(True, help=text("magic.help.values")).tag(config=True)
 
     def __init__(self, shell: Any) -> None:

@@ -16,14 +16,13 @@ import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from . import settings
+from .settings import LIMIT, THEMES
 from .texts import choose, languages, text
 
 MAGIC = "autograd"
-DISPLAYS = ("auto", "html", "widget", "text", "none")
-THEMES = ("auto", "light", "dark")
+DISPLAYS = (*settings.DISPLAYS, "none")
 COMMANDS = ("show", "explain")
-LIMIT = 20000
-"""Calls recorded in one cell before the recorder lets the rest run unseen."""
 
 
 class OptionError(ValueError):

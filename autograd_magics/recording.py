@@ -6,25 +6,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import cells
-from .options import LIMIT, THEMES
+from .settings import LIMIT, THEMES, is_strict
 from .texts import choose, text
 
 if TYPE_CHECKING:
     from .recorder import Recorder
     from .recorder.sources import SourceBook
     from .report import Report
-
-
-def is_strict() -> bool:
-    """Whether our own failures are raised instead of reported: set AUTOGRAD_MAGICS_STRICT=1 for that."""
-    return os.environ.get("AUTOGRAD_MAGICS_STRICT", "0") not in ("", "0")
 
 
 def known_sources(main: str | None) -> SourceBook:

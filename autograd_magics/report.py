@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import html
-import os
 import pathlib
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import texts
 from .graph import Graph
+from .settings import DISPLAYS, THEMES, is_strict
 from .trace import Trace
 from .trace import load as load_trace
 from .trace import save as save_trace
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-THEMES = ("auto", "light", "dark")
-DISPLAYS = ("auto", "html", "widget", "text")
-STRICT = "AUTOGRAD_MAGICS_STRICT"
-"""Environment variable: with `1`, failures of rules and views raise instead of being shown as a line."""
 
 
 class Report:
@@ -92,7 +88,7 @@ class Report:
         """Mistakes and hazards, in the order of the rules."""
         from . import rules
 
-        return self._guard(lambda: rules.diagnose(self.graph, None if _strict() else self._note), ())
+        return self._guard(lambda: rules.diagnose(self.graph, None if is_strict() else self._note), ())
 
     @functools.cached_property
     def phrases(self) -> Phrases:
@@ -195,7 +191,7 @@ class Report:
         try:
             return make()
         except Exception as error:
-            if _strict():
+            if is_strict():
                 raise
             self._note("report", error)
             return fallback
@@ -204,10 +200,6 @@ class Report:
 def load(path: str | pathlib.Path, *, lang: str | None = None, theme: str = "auto") -> Report:
     """A report on a saved trace; raises `TraceError` when the file is damaged or too new."""
     return Report.load(path, lang=lang, theme=theme)
-
-
-def _strict() -> bool:
-    return os.environ.get(STRICT, "0") not in ("", "0")
 
 
 def _written(text: str, path: str | pathlib.Path | None) -> str:

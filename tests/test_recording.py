@@ -217,3 +217,15 @@ def test_a_script_needs_no_ipython(tmp_path: pathlib.Path) -> None:
 def test_a_recording_is_public() -> None:
     assert autograd_magics.Recording is Recording
     assert isinstance(record(), Recording)
+
+
+@pytest.mark.parametrize(("value", "strict"), [("", False), ("0", False), ("1", True)])
+def test_every_part_reads_the_strict_switch_alike(
+    value: str, strict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autograd_magics.recorder import Recorder
+    from autograd_magics.settings import STRICT, is_strict
+
+    monkeypatch.setenv(STRICT, value)
+    assert is_strict() is strict
+    assert Recorder()._strict is strict

@@ -7,7 +7,8 @@ import pytest
 
 import autograd_magics
 from autograd_magics import rules
-from autograd_magics.report import STRICT, Report, load
+from autograd_magics.report import Report, load
+from autograd_magics.settings import STRICT
 from autograd_magics.trace import TraceError
 from autograd_magics.views import html, text
 from tests.builders import Cell, added_again, regression, report

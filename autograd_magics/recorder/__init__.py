@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import ast
 import gc
-import os
 import threading
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..settings import LIMIT, is_strict
 from ..trace import Trace
 from .errors import AlreadyRecording, RecorderError, TorchMissing
 from .sources import CellText, SourceBook
@@ -46,12 +46,6 @@ __all__ = [
     "AlreadyRecording", "CellText", "Recorder", "RecorderError", "SourceBook", "TorchMissing", "graph_of", "tidy",
 ]  # fmt: skip
 
-LIMIT = 20_000
-"""Calls recorded of one cell by default: about 40 MB of rows at most."""
-
-STRICT = "AUTOGRAD_MAGICS_STRICT"
-"""When set, a failure of our own raises instead of being noted: for our tests."""
-
 _running = threading.local()
 
 
@@ -70,7 +64,7 @@ class Recorder:
         namespace: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
         base: types.CodeType | None = None, strict: bool | None = None, limit: int = LIMIT, values: bool = True,
     ) -> None:  # fmt: skip
-        self._strict = bool(os.environ.get(STRICT)) if strict is None else strict
+        self._strict = is_strict() if strict is None else strict
         provider = namespace if callable(namespace) else (lambda: namespace or {})
         self._namespace = names.Namespace(lambda: dict(provider()))
         self._tape = Tape(sources or SourceBook(), base, limit)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
+from ..settings import THEMES
 from .html import asset
 from .payload import payload
 
 if TYPE_CHECKING:
     from ..report import Report
 
-THEMES = ("auto", "light", "dark")
 TABS = ("details", "gradients", "saved", "findings", "source")
 
 
