@@ -19,6 +19,7 @@ from typing import Any, Protocol
 _HEAD = re.compile(r"%%autograd(?!\S)")  # not "%%autograd?", which asks for help, nor "%%autograd2"
 _INDENT = re.compile(r"[ \t]+")
 _START = "get_ipython().magics_manager.registry['AutogradMagics'].start({line!r})"
+_QUESTION = re.compile(r"[\w.*%]+\?\??$")
 _MAGIC = re.compile(r"%%(?!\w+\?)")
 
 CODE_NAMES = {"time": "<timed exec>", "timeit": "<magic-timeit>"}
@@ -63,7 +64,7 @@ def code_text(raw: str, line: int = 1) -> str:
     lines = raw.splitlines(keepends=True)
     head = next((i for i, text in enumerate(lines) if _HEAD.match(text.lstrip())), None)
     if head is None:
-        return "".join(lines[next((i for i, text in enumerate(lines) if not text.isspace()), 0) :])
+        return "".join(_dedent(lines[next((i for i, text in enumerate(lines) if not text.isspace()), 0) :]))
     code = [*lines[: head + 1], *_dedent(lines[head + 1 :])]
     return "".join(code[max(0, head + 1 - line) :])
 
@@ -73,16 +74,50 @@ def has_header(raw: str) -> bool:
     return any(_HEAD.match(text.lstrip()) for text in raw.splitlines())
 
 
+def is_recordable(raw: str) -> bool:
+    """Whether `%autograd on` means a cell: code that does not itself begin with `%%autograd`.
+
+    The body of a cell magic is that magic's own, but for those that only measure Python code.
+    """
+    lines = [line.strip() for line in raw.splitlines() if line.strip()]
+    for line in lines:
+        if not _MAGIC.match(line):
+            break
+        if _HEAD.match(line) or line[2:].split(" ")[0] not in CODE_NAMES:
+            return False
+    return any(not _is_magic_line(line, before) for before, line in zip(["", *lines], lines, strict=False))
+
+
+def _is_magic_line(line: str, before: str) -> bool:
+    """Whether a line is a magic, a shell command, a question or a comment, or goes on with one."""
+    if before.endswith("\\") and before.startswith(("%", "!")):
+        return True
+    return line.startswith(("%", "!", "?", "#")) or _QUESTION.match(line) is not None
+
+
 def inner_code(raw: str) -> tuple[str, int] | None:
-    """File name of the code that a `%%time` or `%%timeit` directly below `%%autograd` compiles, if it is there, and the
-    number of the cell's lines before that code."""
+    """File name of the code that a `%%time` or `%%timeit` compiles, where it is at the top or directly below
+    `%%autograd`, and the number of the cell's lines before that code."""
     lines = code_text(raw).splitlines(keepends=True)
-    for i, line in enumerate(lines[1:], 1):
+    below = 1 if lines and _HEAD.match(lines[0]) else 0
+    for i, line in enumerate(lines[below:], below):
         if not line.isspace():
-            name = CODE_NAMES.get(line[2:].split(" ")[0].strip()) if _MAGIC.match(line) else None
+            name = _code_name(line, "".join(lines[i + 1 :]))
             blank = next((n for n, inner in enumerate(lines[i + 1 :]) if not inner.isspace()), 0)
             return (name, i + 1 + blank) if name else None  # IPython drops blank lines at the beginning
     return None
+
+
+def _code_name(line: str, body: str) -> str | None:
+    """What a magic on this line calls the code of the body below it; None where it is none that compiles its body."""
+    name = CODE_NAMES.get(line[2:].split(" ")[0].strip()) if _MAGIC.match(line) else None
+    if name != CODE_NAMES["time"]:
+        return name
+    try:
+        only = ast.parse(body).body
+    except SyntaxError:  # it has magics of its own
+        return name
+    return "<timed eval>" if len(only) == 1 and isinstance(only[0], ast.Expr) else name
 
 
 class TopLevelAwait(SyntaxError):
@@ -165,6 +200,8 @@ class Run:
     count: int
     """The shell's counter when it began."""
     thread: int
+    nested: bool = False
+    """Whether another cell runs it."""
 
     @property
     def key(self) -> str:
@@ -192,15 +229,17 @@ class Running:
         mine = [run for run in self._runs if run.thread == threading.get_ident()]
         return mine[-1] if mine else None
 
-    def enter(self, info: Any) -> None:
+    def enter(self, info: Any) -> Run:
         """A cell begins."""
         count = self._shell.execution_count
         number = count - self._shift
         outer = self.innermost()
         own = number if info.store_history else outer.cell.number if outer else None
         cell = Cell(self._code_name(info, number), own, code_text(info.raw_cell))
-        self._runs.append(Run(info, cell, count, threading.get_ident()))
+        run = Run(info, cell, count, threading.get_ident(), outer is not None)
+        self._runs.append(run)
         known.remember(cell)
+        return run
 
     def leave(self, result: Any) -> None:
         """A cell ended (`result` is None when it was cancelled): forget it, and cells in it whose end was not told.

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from . import story
 from .trace import (
     Access,
     Backward,
@@ -18,6 +19,7 @@ from .trace import (
     Gradient,
     Name,
     Node,
+    Past,
     Place,
     Saved,
     Step,
@@ -289,6 +291,16 @@ class Graph:
         """What an object's `.grad` held at the end, None where it held nothing."""
         changes = self.changes_by_object.get(obj, ())
         return changes[-1].after if changes else None
+
+    @functools.cached_property
+    def events(self) -> dict[int, list[story.Event]]:
+        """By object: what happened to each leaf and to each `.grad` in this recording, in order."""
+        return story.events(self.trace)
+
+    @functools.cached_property
+    def past(self) -> dict[int, tuple[Past, ...]]:
+        """By object: what earlier recordings saw of each leaf."""
+        return {row.object: row.past for row in self.trace.history}
 
     # -- memory --------------------------------------------------------------------------------
     def kept(self) -> tuple[Saved, ...]:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from .texts import choose, languages, text
+
 if TYPE_CHECKING:
     from .report import Report
+
+
+KEPT = 4
+"""Reports that stay alive for their sliders although nobody else may keep them: those of the last cells."""
 
 
 class Links:
@@ -14,6 +20,7 @@ class Links:
 
     def __init__(self) -> None:
         self._bridges: dict[str, Any] = {}
+        self._kept: dict[str, Report] = {}
 
     def __len__(self) -> int:
         return len(self._bridges)
@@ -29,8 +36,21 @@ class Links:
             return
         if cell in self._bridges:
             self._bridges.pop(cell).close()
-        bridge = self._bridges[cell] = Bridge(run=report.trace.run, selection="")
         kept = weakref.ref(report)  # ipywidgets keeps a bridge, and what it holds, alive until it is closed
+        self._kept.pop(cell, None)
+        self._kept[cell] = report
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+
+        def answer(request: dict[str, Any]) -> dict[str, Any]:
+            asked = kept()
+            if asked is not None:
+                return asked.nudge(request)
+            lang = request.get("lang")
+            words = text("check.no.no_recipe", lang if lang in languages() else choose(None))
+            return {"n": request.get("n"), "error": words}
+
+        bridge = self._bridges[cell] = Bridge(answer, run=report.trace.run, selection="")
 
         def select(change: dict[str, Any]) -> None:
             selected = kept()
@@ -41,5 +61,6 @@ class Links:
 
     def close(self) -> None:
         """Close all links."""
+        self._kept.clear()
         while self._bridges:
             self._bridges.popitem()[1].close()

@@ -13,7 +13,7 @@ import difflib
 import keyword
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from . import settings
@@ -22,7 +22,9 @@ from .texts import choose, languages, text
 
 MAGIC = "autograd"
 DISPLAYS = (*settings.DISPLAYS, "none")
-COMMANDS = ("show", "explain")
+COMMANDS = ("on", "off", "show", "grads", "explain", "check")
+TAKE_OPTIONS = ("on", "show", "grads")
+"""Those of them that take the options of `%%autograd`."""
 
 
 class OptionError(ValueError):
@@ -40,18 +42,20 @@ class Options:
     display: str = "auto"
     theme: str = "auto"
     limit: int = LIMIT
-    values: bool = True
+    values: str = "small"
+    values_budget: int = settings.VALUES_BUDGET
 
 
 FLAGS: dict[str, str | None] = {
-    "--lang": "LANG", "--display": "WHERE", "--theme": "THEME", "--limit": "N", "--no-values": None,
+    "--lang": "LANG", "--display": "WHERE", "--theme": "THEME", "--limit": "N", "--values": "WHAT",
+    "--no-values": None,
 }  # fmt: skip
 """Every option and what stands for its value in the help; None where it takes none."""
 
 
 def choices(flag: str) -> tuple[str, ...]:
     """The values an option may take, empty where there are too many to list."""
-    return {"--lang": languages(), "--display": DISPLAYS, "--theme": THEMES}.get(flag, ())
+    return {"--lang": languages(), "--display": DISPLAYS, "--theme": THEMES, "--values": settings.VALUES}.get(flag, ())
 
 
 def parse(line: str, defaults: Options, lang: str) -> Options:
@@ -97,10 +101,10 @@ def _name(word: str, lang: str) -> str:
     return word
 
 
-def _switch_off(flag: str, equals: str, value: str, lang: str) -> bool:
+def _switch_off(flag: str, equals: str, value: str, lang: str) -> str:
     if equals:
         raise OptionError(text("magic.no_value_taken", lang, flag=flag, given=value))
-    return False
+    return "none"
 
 
 def _value(flag: str, given: str, lang: str) -> str | int:
@@ -118,7 +122,7 @@ def _value(flag: str, given: str, lang: str) -> str | int:
 
 def expected(name: str, lang: str) -> str:
     """What the option or setting `name` may be, in words."""
-    if name == "limit":
+    if name in ("limit", "values_budget"):
         return text("magic.a_count", lang)
     words = choices("--" + name) or ("True", "False")
     return text("magic.one_of", lang, words=", ".join(words))
@@ -126,17 +130,23 @@ def expected(name: str, lang: str) -> str:
 
 def option_lines(lang: str) -> str:
     """One line for each option, for the help."""
-    rows = {f"{flag} {metavar or ''}".strip(): f"magic.help.{flag[2:]}" for flag, metavar in FLAGS.items()}
-    return "\n".join(f"  {usage:<17}{text(key, lang)}" for usage, key in rows.items())
+    rows = {f"{flag} {metavar or ''}".strip(): option_help(flag[2:], lang) for flag, metavar in FLAGS.items()}
+    return "\n".join(f"  {usage:<17}{words}" for usage, words in rows.items())
+
+
+def option_help(name: str, lang: str) -> str:
+    """What the option or setting `name` is for."""
+    return text(f"magic.help.{name}", lang, languages=", ".join(languages()))
 
 
 def usage_lines(lang: str) -> str:
     """One line for each form of the two magics."""
     rows = {
-        "%%autograd [NAME] [options]": "cell", "%autograd show EXPR...": "show",
-        "%autograd explain CODE": "explain", "%autograd": "state",
+        "%%autograd [NAME] [options]": "cell", "%autograd on [NAME] [options]": "on", "%autograd off": "off",
+        "%autograd show EXPR...": "show", "%autograd grads [NAME...]": "grads", "%autograd explain CODE": "explain",
+        "%autograd check LOSS LEAF": "check", "%autograd": "state",
     }  # fmt: skip
-    return "\n".join(f"  {usage:<29}{text('magic.help.' + key, lang)}" for usage, key in rows.items())
+    return "\n".join(f"  {usage:<31}{text('magic.help.' + key, lang)}" for usage, key in rows.items())
 
 
 def cell_help(lang: str) -> str:
@@ -154,7 +164,7 @@ def line_help(lang: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def complete(line: str, offers: dict[str, Callable[[], Iterable[str]]]) -> list[str]:
+def complete(line: str, offers: Mapping[str, Callable[[], Iterable[str]]]) -> list[str]:
     """What may be typed next where `line` (up to the cursor) is a line of one of the two magics, else nothing.
 
     `offers` has what may follow each subcommand of `%autograd`.
@@ -164,11 +174,15 @@ def complete(line: str, offers: dict[str, Callable[[], Iterable[str]]]) -> list[
         return []
     *before, typed = match[2].split(" ")
     before = [word for word in before if word]
+    flag, equals, value = typed.partition("=")
+    if equals:
+        return [word for word in choices(flag) if word.startswith(value)]
     offered: Iterable[str] = ()
+    command = before[0] if match[1] == "%" and before else ""
     if before and choices(before[-1]):
         offered = choices(before[-1])
     elif typed.startswith("-"):
-        offered = FLAGS
+        offered = FLAGS if match[1] == "%%" or command in TAKE_OPTIONS else ()
     elif match[1] == "%":
-        offered = offers.get(before[0], tuple)() if before else COMMANDS
+        offered = offers.get(command, tuple)() if before else COMMANDS
     return [word for word in offered if word.startswith(typed)]

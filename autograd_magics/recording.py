@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import cells
-from .settings import LIMIT, THEMES, is_strict
+from .settings import LIMIT, THEMES, VALUES_BUDGET, is_strict, values_policy
 from .texts import choose, text
 
 if TYPE_CHECKING:
@@ -34,14 +34,20 @@ def known_sources(main: str | None) -> SourceBook:
 class Recording:
     """A context manager that records its body; afterwards `report` holds what was seen."""
 
-    def __init__(self, *, values: bool, limit: int, lang: str | None, theme: str) -> None:
+    def __init__(
+        self, *, values: str | bool, limit: int, lang: str | None, theme: str, values_budget: int = VALUES_BUDGET
+    ) -> None:
         if theme not in THEMES:
             raise ValueError(f"theme is {theme!r}, expected one of {', '.join(THEMES)}")
         if limit < 1:
             raise ValueError(f"limit is {limit}, expected a number of calls, 1 or more")
+        if values_budget < 0:
+            raise ValueError(f"values_budget is {values_budget}, expected a number of bytes, 0 or more")
         self._lang = choose(lang)
         self._theme = theme
-        self._settings: dict[str, Any] = {"values": values, "limit": limit}
+        self._settings: dict[str, Any] = {
+            "values": values_policy(values), "limit": limit, "values_budget": values_budget,
+        }  # fmt: skip
         self._recorder: Recorder | None = None
         self._report: Report | None = None
         self._state = "magic.record.not_started"
@@ -85,14 +91,19 @@ class Recording:
             print(text("magic.trouble", self._lang, problem=self._problem), file=sys.stderr)
 
 
-def record(*, values: bool = True, limit: int = LIMIT, lang: str | None = None, theme: str = "auto") -> Recording:
+def record(
+    *, values: str | bool = "small", limit: int = LIMIT, lang: str | None = None, theme: str = "auto",
+    values_budget: int = VALUES_BUDGET,
+) -> Recording:  # fmt: skip
     """Record the body of a `with` block.
 
-    values: note the values of small tensors; limit: calls after which the rest runs unseen;
+    values: what to note of the values of tensors: `"none"`, `"small"` (small ones whole), `"stats"` (also mean, spread
+    and the like of larger ones) or `"all"` (also a histogram and a heat map); values_budget: bytes for all of that;
+    limit: calls after which the rest runs unseen;
     lang: language of the report (None: the machine's); theme: `"auto"`, `"light"` or `"dark"`.
     Raises ValueError for a setting that is not known.
     """
-    return Recording(values=values, limit=limit, lang=lang, theme=theme)
+    return Recording(values=values, limit=limit, lang=lang, theme=theme, values_budget=values_budget)
 
 
 def show(*tensors: Any, lang: str | None = None, theme: str = "auto", **named: Any) -> Report:

@@ -26,6 +26,8 @@ from .trace import save as save_trace
 if TYPE_CHECKING:
     import graphviz
 
+    from .check import Check
+    from .nudge import Nudges
     from .rules import Finding
     from .views.boxes import Picture
     from .views.phrases import Phrases
@@ -150,10 +152,30 @@ class Report:
         return dot.to_graphviz(self, picture)
 
     def widget(self, **traits: Any) -> Any:
-        """An ipywidgets view with the traits `selection`, `findings`, `theme` and `tab`."""
+        """An ipywidgets view with the traits `selection`, `findings`, `theme`, `tab` and `lang`."""
         from .views import widget
 
         return widget.ReportWidget(self, **traits)
+
+    # -- running the recorded calls again ------------------------------------------------------
+    def check(self, loss: str, leaf: str) -> Check:
+        """Autograd's gradient of `loss` with respect to `leaf` beside central differences, by a replay on copies.
+
+        Raises ValueError, naming the nearest names, for a name that is not known; print the result to read it.
+        """
+        from .check import check
+
+        return check(self, loss, leaf)
+
+    def nudge(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What follows when an element of a leaf changes a little: the answer to a slider of the view."""
+        return self._nudges.answer(request)
+
+    @functools.cached_property
+    def _nudges(self) -> Nudges:
+        from .nudge import Nudges
+
+        return Nudges(self)
 
     def show(self, display: str = "auto") -> None:
         """Display it: `"html"` in a notebook, `"text"` on a terminal, `"widget"`, or what fits (`"auto"`).

@@ -14,6 +14,11 @@ DISPLAYS = ("auto", "html", "widget", "text")
 LIMIT = 20_000
 """Calls recorded of one cell before the rest runs unseen: about 40 MB of rows at most."""
 
+VALUES = ("none", "small", "stats", "all")
+"""What is noted of the values of tensors; `recorder/values.py` says how much each is."""
+VALUES_BUDGET = 32_000_000
+"""Bytes that the values of one recording may take in this process and on its devices, estimated."""
+
 STRICT = "AUTOGRAD_MAGICS_STRICT"
 """Environment variable: with `1`, a failure of our own raises instead of being shown as a line."""
 
@@ -21,3 +26,15 @@ STRICT = "AUTOGRAD_MAGICS_STRICT"
 def is_strict() -> bool:
     """Whether our own failures are raised instead of reported."""
     return os.environ.get(STRICT, "0") not in ("", "0")
+
+
+def values_policy(given: str | bool) -> str:
+    """One of `VALUES`; True and False are older words for `"small"` and `"none"`.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(given, bool):
+        return "small" if given else "none"
+    if given not in VALUES:
+        raise ValueError(f"values is {given!r}, expected one of {', '.join(VALUES)}")
+    return given

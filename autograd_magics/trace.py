@@ -74,6 +74,34 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class Stats:
+    """Figures of a tensor in its own unit; of a complex one those of its absolute values.
+
+    All are computed in double precision, so integers beyond 2**53 are rounded.
+    """
+
+    count: int
+    """Elements; those that are neither NaN nor infinite are called finite."""
+    mean: float | None
+    """Of the finite elements; None where there is none, or where double precision overflows."""
+    std: float | None
+    """Sample standard deviation of the finite elements (n - 1, as `torch.std`); None for fewer than two."""
+    min: float | None
+    """Least finite element, None where there is none."""
+    max: float | None
+    zeros: int
+    nan: int
+    inf: int
+    neg_inf: int
+    bins: Ids | None = None
+    """Histogram: how many finite elements lie in each of equal intervals from `min` to `max`, the last one closed;
+    all in the last one where `min` is `max`."""
+    cells: tuple[tuple[float | None, ...], ...] | None = None
+    """Heat map of a tensor with one or two dimensions: the mean of the finite elements of each block, None where a
+    block has none.  Blocks are of one size, except the last of each row and column."""
+
+
+@dataclass(frozen=True)
 class Tensor:
     """A tensor as it was at one moment.  An in-place change makes a new row of the same `object`."""
 
@@ -112,6 +140,8 @@ class Tensor:
     cut_place: int | None = None
     cut_source: str | None = None
     """Name of what was cut off there."""
+    stats: Stats | None = None
+    """Figures of a larger tensor, where they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +279,8 @@ class Gradient:
     dtype: str
     device: str
     value: Value | None
+    stats: Stats | None = None
+    """Figures of a larger one, where they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -323,10 +355,100 @@ class Warned:
     places: Ids
 
 
+@dataclass(frozen=True)
+class Holder:
+    """A variable that still held a tensor with a graph behind it when the recording ended."""
+
+    id: int
+    name: str
+    """`"loss"`, `"losses[3]"`, `"meter.total"`."""
+    tensor: int
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A `torch.optim` optimizer that took part: one that made a step, or holds tensors of this trace."""
+
+    id: int
+    type: str
+    """Class name: `"SGD"`."""
+    name: str | None
+    """The user's variable, None where it is not known."""
+    parameters: Ids
+    """Its parameters that this trace knows, of all groups, in their order; each in one of its states."""
+
+
+@dataclass(frozen=True)
+class OptimizerStep:
+    """A call of an optimizer's `step()`, or of a `zero_grad()` that changed gradients."""
+
+    id: int
+    at: int
+    end: int
+    """What happened between `at` and `end` was done by it, also a backward in its closure; same as `at` where it
+    raised."""
+    kind: str
+    """`"step"` or `"zero_grad"`."""
+    optimizer: int | None
+    """None for a `zero_grad()` of one that is not known."""
+    places: Ids
+    parameters: Ids
+    """The states of its parameters when it began; of a `zero_grad()` only those whose `.grad` it changed."""
+    skipped: Ids = ()
+    """Those of `parameters` whose `.grad` was None when it began: a step passes over them."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A derivative formula as the installed torch's own `derivatives.yaml` writes it: C++, whitespace joined."""
+
+    id: int
+    name: str
+    """Of the node that computes it: `"MulBackward0"`.  Its rows are in the order of the node's edges."""
+    function: str
+    """ATen name of what is derived: `"mul.Tensor"`."""
+    argument: str
+    """Of that function, whose gradient it is: `"self"`, `"other"`."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Past:
+    """A change of a leaf, or of its `.grad`, before this recording: a page of its story."""
+
+    kind: str
+    """`"first"` (when a recording first saw the leaf), a kind of `GradChange`, `"stepped"` (its value, by an
+    optimizer), `"updated"` (its value, by another call), `"moved"` (its value; nobody was watching), `"left_out"`
+    (`count` pages that are not kept)."""
+    cell: int | None
+    """Execution count of the cell where it happened."""
+    file: str | None
+    """The file, where it was not in a cell."""
+    line: int | None
+    """None where nobody was watching."""
+    before: Gradient | None
+    """Of `.grad`, or of the leaf's own value where the kind says so."""
+    added: Gradient | None
+    after: Gradient | None
+    by: str | None = None
+    """What changed the value: an optimizer's name, or the name of the call."""
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class History:
+    """The story of a leaf before this recording, oldest first, as far as recordings saw it."""
+
+    id: int
+    object: int
+    past: tuple[Past, ...]
+
+
 TABLES: dict[str, type] = {
     "sources": Source, "places": Place, "storages": Storage, "tensors": Tensor, "names": Name,
     "calls": Call, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
-    "steps": Step, "changes": GradChange, "warnings": Warned,
+    "steps": Step, "changes": GradChange, "warnings": Warned, "optimizers": Optimizer,
+    "optimizer_steps": OptimizerStep, "holders": Holder, "formulas": Formula, "history": History,
 }  # fmt: skip
 
 
@@ -353,12 +475,19 @@ class Trace:
     steps: tuple[Step, ...] = ()
     changes: tuple[GradChange, ...] = ()
     warnings: tuple[Warned, ...] = ()
+    optimizers: tuple[Optimizer, ...] = ()
+    optimizer_steps: tuple[OptimizerStep, ...] = ()
+    holders: tuple[Holder, ...] = ()
+    formulas: tuple[Formula, ...] = ()
+    history: tuple[History, ...] = ()
     failure: Failure | None = None
     """The exception that ended the cell."""
     dropped: int = 0
     """Calls beyond the limit that were run but not recorded."""
     problem: str | None = None
     """The recorder's own failure, if it had one: type and text."""
+    values_left_out: int = 0
+    """Tensors whose values or figures were not noted because the memory budget for values was used up."""
 
     def to_json(self) -> str:
         """The trace as JSON text, one list for each column of each table."""
@@ -475,6 +604,7 @@ _REFERENCES: dict[str, str] = {
     "results": "tensors", "leaf": "tensors", "result": "tensors", "call": "calls", "node": "nodes",
     "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
     "before_places": "places", "cut_place": "places", "changed_place": "places",
+    "parameters": "tensors", "skipped": "tensors", "optimizer": "optimizers",
 }  # fmt: skip
 
 

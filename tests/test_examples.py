@@ -9,6 +9,7 @@ from collections.abc import Callable
 import nbformat
 import pytest
 
+from autograd_magics import Report
 from tests.lesson import (
     NOTEBOOKS,
     RAISES,
@@ -64,10 +65,13 @@ def test_committed_without_outputs(path: pathlib.Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_recorded_cell_shows_one_report(path: pathlib.Path, lessons: Lessons) -> None:
     lesson = lessons(path.stem)
+    always = False
     for cell in lesson.cells:
         shown = [o for o in cell.outputs if is_report(o)]
         recorded = RECORDED.match(cell.source)
-        assert len(shown) == (1 if recorded else 0), cell.source
+        asked = recorded or cell.source.startswith("%autograd grads")
+        assert len(shown) == (1 if asked else 0) or (always and len(shown) == 1), cell.source
+        always = cell.source.startswith("%autograd on") or (always and cell.source != "%autograd off")
         for output in shown:
             assert set(output.data) == {"text/html", "text/plain"}
             assert max(map(len, output.data["text/plain"].split("\n"))) <= 80
@@ -383,3 +387,115 @@ def test_change_in_an_earlier_cell(lessons: Lessons) -> None:
     assert found.code == "AG302"
     assert lesson.lines("failing", found) == [(changing, 2), (saving, 4), (failing, 2)]
     assert f"In [{changing}]" in lesson.shown("failing")
+
+
+# -- 09: the ledger across cells ---------------------------------------------------------------
+def test_the_story_of_a_leaf(lessons: Lessons) -> None:
+    lesson = lessons("09_ledger_across_cells")
+    first, second = lesson.number("first"), lesson.number("second")
+    (history,) = lesson.reports["second"].trace.history
+    assert [(page.kind, page.cell, page.line) for page in history.past] == [
+        ("first", first, 4), ("accumulated", first, 5), ("moved", None, None),
+    ]  # fmt: skip
+    told = [o.data["text/plain"] for cell in lesson.cells for o in cell.outputs if "agm-grads" in str(o)]
+    assert len(told) == 2 and "plot" not in told[0]
+    words = [" ".join(line.split()) for line in told[0].split("\n")]
+    assert words == [
+        "w [1]: w.grad is None",
+        f"line 4 of In [{first}] first seen [1]",
+        f"line 5 of In [{first}] backward added + [-28] None -> [-28]",
+        "value changed in a cell that was not recorded [1] -> [1.5]",
+        "changed in a cell that was not recorded [-28] -> [0]",
+        f"line 2 of In [{second}] backward added + [-14] [0] -> [-14]",
+        f"line 4 of In [{second}] value changed by sub_ [1.5] -> [1.64]",
+        f"line 5 of In [{second}] set to None [-14] -> None",
+    ]
+
+
+def test_always_on_shows_the_cells_in_which_autograd_does_something(lessons: Lessons) -> None:
+    lesson = lessons("09_ledger_across_cells")
+    on = next(i for i, cell in enumerate(lesson.cells) if cell.source.startswith("%autograd on"))
+    assert [len([o for o in cell.outputs if is_report(o)]) for cell in lesson.cells[on:]] == [0, 1, 0, 1, 0]
+    latest = lesson.reports["latest"]
+    assert len(latest.trace.backwards) == 10 and len(latest.trace.optimizer_steps) == 19 and latest.findings == ()
+    assert value(latest, "w") == pytest.approx([2 - 0.36 * 0.72**10], rel=1e-4)
+    (told,) = [o.data["text/plain"] for cell in lesson.cells[on:] for o in cell.outputs if "agm-grads" in str(o)]
+    assert f"line 6 of In [{on + 2}]  value stepped by opt" in told
+    assert "w.grad, 13 points: from -28 to -0.5241, lowest -28, highest 0" in " ".join(told.split())
+
+
+# -- 11: values and statistics -----------------------------------------------------------------
+def spread(report: Report, name: str) -> float:
+    """The standard deviation noted of the tensor that has a name."""
+    stats = report.trace.tensors[tensor(report, name)].stats
+    assert stats is not None and stats.std is not None
+    return stats.std
+
+
+def spread_of_gradient(report: Report, name: str) -> float:
+    """The standard deviation noted of the gradient that arrived at it."""
+    gradient = report.graph.gradient(tensor(report, name))
+    assert gradient is not None and gradient.stats is not None and gradient.stats.std is not None
+    return gradient.stats.std
+
+
+def test_a_signal_vanishes_layer_by_layer(lessons: Lessons) -> None:
+    lesson = lessons("11_values_and_statistics")
+    vanishing, steady = (lesson.reports[name] for name in ("vanishing", "steady"))
+    names = ("h1", "h2", "h3", "h4")
+    for before, after in zip(names, names[1:], strict=False):
+        assert 3 < spread(vanishing, before) / spread(vanishing, after) < 6
+        assert 1 < spread(steady, before) / spread(steady, after) < 2
+    for before, after in zip(names[:2], names[1:], strict=False):
+        assert 3 < spread_of_gradient(vanishing, after) / spread_of_gradient(vanishing, before) < 6
+    assert f"tensor({spread(vanishing, 'h4'):.4f}" in lesson.result("h4.std()")
+    boxes = {box.name or box.label: box for box in vanishing.pictures["forward"].boxes}
+    assert boxes["h1"].above_figures.endswith(f"σ {spread(vanishing, 'h1'):.3g}")
+    assert "█" not in lesson.shown("vanishing")
+
+
+def test_not_a_number_stands_out_where_it_was_born(lessons: Lessons) -> None:
+    lesson = lessons("11_values_and_statistics")
+    report = lesson.reports["odd"]
+    stats = {name: report.trace.tensors[tensor(report, name)].stats for name in ("logits", "p", "log_p", "terms")}
+    zeros, born = stats["p"].zeros, stats["terms"]  # type: ignore[union-attr]
+    assert zeros > 100 and stats["log_p"].neg_inf == zeros and born.nan == zeros  # type: ignore[union-attr]
+    assert stats["logits"].nan == stats["log_p"].nan == 0  # type: ignore[union-attr]
+    boxes = {box.name or box.label: box.above_figures for box in report.pictures["forward"].boxes}
+    assert (boxes["log_p"], boxes["terms"]) == (f"⚠ {zeros} −Inf", f"⚠ {zeros} NaN")
+    assert value(report, "entropy") == "nan" and "█" in lesson.shown("odd")
+    sound = lesson.reports["sound"]
+    assert 0 < value(sound, "entropy") < 0.1 and sound.findings == ()
+    listed = lesson.result("[(row.shape, row.stats.nan, row.stats.neg_inf) for row in odd.trace.tensors if row.stats]")
+    assert f"((32, 10), 0, {zeros})" in listed and f"((32, 10), {zeros}, 0)" in listed
+
+
+# -- 10: check and nudge -----------------------------------------------------------------------
+def checked(lesson: Lesson, line: str, number: int = 0) -> str:
+    """What the n-th cell with a line `%autograd check ...` printed, with single blanks."""
+    cell = [cell for cell in lesson.cells if cell.source == line][number]
+    return " ".join("".join(o.text for o in cell.outputs if o.output_type == "stream").split())
+
+
+def test_a_gradient_is_the_slope_that_differences_show(lessons: Lessons) -> None:
+    lesson = lessons("10_check_and_nudge")
+    words = checked(lesson, "%autograd check J w")
+    assert "w[0] 1 -28 -28 -28" in words and words.count("agrees") == 2 and "DIFFERS" not in words
+    assert lesson.result("round(((up - down) / (2 * h)).item())") == "-28"
+
+
+def test_where_gradient_and_differences_part_the_line_is_named(lessons: Lessons) -> None:
+    lesson = lessons("10_check_and_nudge")
+    cut = checked(lesson, "%autograd check L v")
+    assert cut.count("DIFFERS") == 2 and "through `detach(v)` (line 3), where autograd sends no gradient" in cut
+    unseen = checked(lesson, "%autograd check R p")
+    assert unseen.count("DIFFERS") == 1 and "`mul_(q.data, 2)` changed such a value (line 5)" in unseen
+    kink = checked(lesson, "%autograd check K k")
+    assert "slope 1 to the right and 0 to the left" in kink
+
+
+def test_dropout_is_refused_until_it_rests(lessons: Lessons) -> None:
+    lesson = lessons("10_check_and_nudge")
+    refused, agreed = (checked(lesson, "%autograd check loss m.0.weight", n) for n in (0, 1))
+    assert "Not checked" in refused and "draws random numbers" in refused and "(line 3)" in refused
+    assert agreed.count("agrees") == 2

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import torch
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 from traitlets.config import Config
 
 from autograd_magics import cells, magics, recorder, report
-from autograd_magics.links import Links
-from autograd_magics.magics import AutogradMagics
+from autograd_magics.links import KEPT, Links
+from autograd_magics.magics import AutogradMagics, magic
 from autograd_magics.recording import Recording
 
 STEP = "w = torch.tensor([3.0], requires_grad=True)\nloss = (w * 2).sum()\nloss.backward()"
@@ -85,14 +86,16 @@ def test_loading_twice_adds_nothing(shell: InteractiveShell) -> None:
 
 
 def test_configuration(module_shell: InteractiveShell) -> None:
-    module_shell.config.AutogradMagics = Config(lang="pt-BR", display="text", limit=5, values=False, theme="dark")
+    module_shell.config.AutogradMagics = Config(lang="pt-BR", display="text", limit=5, values=False, values_budget=9, theme="dark")
     try:
         magics.load(module_shell)
-        settings = instance(module_shell)._settings()
+        settings = instance(module_shell).settings()
     finally:
         magics.unload(module_shell)
         del module_shell.config["AutogradMagics"]
-    assert settings == {"lang": "pt_BR", "display": "text", "theme": "dark", "limit": 5, "values": False}
+    assert settings == {
+        "lang": "pt_BR", "display": "text", "theme": "dark", "limit": 5, "values": "none", "values_budget": 9,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_a_bad_setting_is_refused(shell: InteractiveShell, name: str, value: Any
 
 def test_every_setting_has_help() -> None:
     traits = AutogradMagics.class_own_traits(config=True)
-    assert set(traits) == {"lang", "display", "theme", "limit", "values"}
+    assert set(traits) == {"lang", "display", "theme", "limit", "values", "values_budget"}
     assert all(trait.help for trait in traits.values())
 
 
@@ -132,7 +135,7 @@ def forgiving(monkeypatch: pytest.MonkeyPatch) -> None:
         (cells, "code_text"),
         (cells.Running, "leave"),
         (cells.Running, "innermost"),
-        (magics, "known_sources"),
+        (magic, "known_sources"),
     ],
 )
 def test_no_failure_of_ours_reaches_the_cell(
@@ -192,13 +195,133 @@ def test_a_cell_has_one_link_and_the_old_one_is_closed() -> None:
     assert len(links) == 0
 
 
-def test_a_link_keeps_no_report_alive() -> None:
+def test_links_keep_only_the_newest_reports_alive() -> None:
     links = Links()
     shown = recorded()
     links.open(shown, "cell")
     weak = weakref.ref(shown)
     del shown
+    for n in range(KEPT):
+        assert weak() is not None
+        links.open(recorded(), f"cell {n}")
     gc.collect()
     assert weak() is None
     links._bridges["cell"].selection = "c0"
     links.close()
+
+
+# ---- %autograd on
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+def test_on_records_what_follows_and_off_ends_it(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.run_cell("%autograd on --display text", store_history=True)
+    assert "every following cell is recorded" in said(capsys)
+    for cell in ("x = 3", STEP, "1 / 0", "w = = 3", "w", "(w * 2).sum().backward()"):
+        shell.run_cell(cell, store_history=True)
+        shown = "GRADIENTS" in said(capsys)
+        assert shown == ("backward" in cell), cell
+    always = instance(shell).always
+    assert always is not None and always.count == 6
+    shell.run_cell("%autograd off", store_history=True)
+    said(capsys)
+    shell.run_cell(STEP, store_history=True)
+    assert said(capsys) == "" and instance(shell).always is None
+
+
+def test_on_keeps_the_last_report_that_says_something(shell: InteractiveShell) -> None:
+    for cell in ("%autograd on step --display none", STEP, "n = len(step.trace.backwards)", "n"):
+        shell.run_cell(cell, store_history=True)
+    assert shell.user_ns["n"] == 1
+    first = shell.user_ns["step"]
+    shell.run_cell("with torch.no_grad(): w -= w.grad", store_history=True)
+    assert shell.user_ns["step"] is not first and not shell.user_ns["step"].trace.nodes
+    assert instance(shell).reports()[0] is shell.user_ns["step"]
+
+
+def test_on_leaves_alone_what_is_not_run_by_the_user(shell: InteractiveShell) -> None:
+    shell.run_cell("%autograd on", store_history=True)
+    for cell in ("", "  ", "# nothing", "%who_ls\n!true", "STEP?", "%%writefile -a /dev/null\ntorch"):
+        shell.run_cell(cell, store_history=True)
+    shell.run_cell("torch.ones(1)")  # as tools do: it goes into no history
+    always = instance(shell).always
+    assert always is not None and always.count == 0
+
+
+def test_on_waits_for_torch(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.run_cell("%autograd on", store_history=True)
+    always = instance(shell).always
+    assert always is not None
+    monkeypatch.delitem(sys.modules, "torch")
+    shell.run_cell("x = 1", store_history=True)
+    assert always.count == 0
+    monkeypatch.undo()
+    shell.run_cell("x = 1", store_history=True)
+    assert always.count == 1
+
+
+def test_a_failure_of_ours_ends_neither_the_cell_nor_on(
+    shell: InteractiveShell, forgiving: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.run_cell("%autograd on", store_history=True)
+    monkeypatch.setattr(recorder.Recorder, "start", broken)
+    assert shell.run_cell("torch.ones(2).sum().item()", store_history=True).result == 2.0
+    assert "LookupError: broken here" in said(capsys)
+    monkeypatch.undo()
+    shell.run_cell(STEP, store_history=True)
+    assert "w.grad is [2]" in said(capsys)
+
+
+def test_unloading_ends_on(shell: InteractiveShell) -> None:
+    shell.run_cell("%autograd on", store_history=True)
+    loaded = instance(shell)
+    magics.unload(shell)
+    assert loaded.always is None
+    magics.load(shell)
+    assert instance(shell).always is None
+
+
+# ---- Tab
+
+
+def tab(shell: InteractiveShell, line: str) -> list[str]:
+    """What the shell offers at the end of a line."""
+    with provisionalcompleter():
+        return [one.text for one in shell.Completer.completions(line, len(line))]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%autograd ", ["on", "off", "show", "grads", "explain", "check"]),
+        ("%autograd gr", ["grads"]),
+        ("%autograd grads ", ["model.bias", "model.weight", "w"]),
+        ("%autograd show lo", ["loss"]),
+        ("%autograd explain AG20", ["AG201", "AG202", "AG203", "AG204", "AG205"]),
+        ("%autograd on --v", ["--values"]),
+        ("%autograd on --values st", ["stats"]),
+        ("%%autograd --values=st", ["stats"]),
+        ("%autograd check w", ["w"]),
+    ],
+)
+def test_tab(shell: InteractiveShell, line: str, expected: list[str]) -> None:
+    shell.run_cell(f"%%autograd --display none\n{STEP}")
+    shell.run_cell("text = 'w'; model = torch.nn.Linear(1, 1); frozen = torch.ones(1)")
+    assert sorted(tab(shell, line)) == sorted(expected)
+
+
+def test_tab_by_the_hook_of_an_older_ipython(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    magics.unload(shell)
+    monkeypatch.setattr(magics.completion, "_matcher", lambda _: None)
+    magics.load(shell)
+    assert shell.Completer.custom_matchers == []
+    assert {"grads", "show"} <= set(tab(shell, "%autograd "))
+    assert "--display" in tab(shell, "%%autograd --di")
+    magics.unload(shell)
+    assert "--display" not in tab(shell, "%%autograd --di")
+    magics.load(shell)

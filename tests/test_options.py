@@ -6,6 +6,7 @@ import pytest
 
 from autograd_magics import options
 from autograd_magics.options import OptionError, Options, parse
+from autograd_magics.texts import languages
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,9 @@ from autograd_magics.options import OptionError, Options, parse
         ("step", Options(name="step")),
         ("--lang pt-BR", Options(lang="pt_BR")),
         ("--display=text step --theme dark", Options(name="step", display="text", theme="dark")),
-        ("--limit 5 --no-values", Options(limit=5, values=False)),
+        ("--limit 5 --no-values", Options(limit=5, values="none")),
+        ("--values stats step", Options(name="step", values="stats")),
+        ("--no-values --values=all", Options(values="all")),
         ("--limit 5 --limit 6", Options(limit=6)),
     ],
 )
@@ -24,22 +27,24 @@ def test_options_are_read(line: str, expected: Options) -> None:
 
 
 def test_what_is_not_given_stays_as_configured() -> None:
-    configured = Options(lang="pt_BR", display="html", theme="dark", limit=7, values=False)
+    configured = Options(lang="pt_BR", display="html", theme="dark", limit=7, values="all")
     assert parse("--theme light", configured, "en") == Options(
-        lang="pt_BR", display="html", theme="light", limit=7, values=False
+        lang="pt_BR", display="html", theme="light", limit=7, values="all"
     )
 
 
 # Line -> what the error must tell: what was given, what was expected, what to do.
 MALFORMED = {
-    "--limt 3": ("'--limt'", "--limit, --no-values", "did you mean --limit?"),
+    "--limt 3": ("'--limt'", "--limit, --values", "did you mean --limit?"),
     "-x": ("'-x'", "--lang, --display", "option"),
     "--limit": ("--limit needs a value", "whole number of 1 or more", ""),
     "--limit 0": ("'0'", "whole number of 1 or more", "--limit"),
     "--limit many": ("'many'", "whole number of 1 or more", "--limit"),
     "--display page": ("'page'", "auto, html, widget, text, none", "--display"),
     "--theme=": ("--theme needs a value", "auto, light, dark", ""),
-    "--lang xx": ("'xx'", "en, pt_BR", "--lang"),
+    "--lang xx": ("'xx'", "en, es, pt_BR, zh_CN", "--lang"),
+    "--values some": ("'some'", "none, small, stats, all", "--values"),
+    "--values": ("--values needs a value", "none, small, stats, all", ""),
     "--no-values=1": ("'1'", "takes no value", "write --no-values alone"),
     "2x": ("'2x'", "expected a Python identifier", "see %%autograd?"),
     "for": ("'for'", "expected a Python identifier", "see %%autograd?"),
@@ -67,7 +72,7 @@ def test_errors_speak_portuguese(line: str) -> None:
     assert str(english.value) != str(portuguese.value)
 
 
-@pytest.mark.parametrize("lang", ["en", "pt_BR"])
+@pytest.mark.parametrize("lang", languages())
 def test_the_help_is_complete(lang: str) -> None:
     for text in (options.cell_help(lang), options.line_help(lang)):
         assert all(flag in text for flag in options.FLAGS)
@@ -85,10 +90,19 @@ OFFERS = {"explain": lambda: ["AG101", "AG201"], "show": lambda: ["loss", "x"]}
         ("%%autograd --", list(options.FLAGS)),
         ("%%autograd step --theme ", ["auto", "light", "dark"]),
         ("%%autograd --lang p", ["pt_BR"]),
+        ("%%autograd --values ", ["none", "small", "stats", "all"]),
+        ("%%autograd --v", ["--values"]),
         ("%%autograd st", []),
         ("%%autograd", []),
-        ("%autograd ", ["show", "explain"]),
+        ("%%autograd --theme=l", ["light"]),
+        ("%%autograd --nothing=l", []),
+        ("%autograd ", ["on", "off", "show", "grads", "explain", "check"]),
         ("%autograd e", ["explain"]),
+        ("%autograd o", ["on", "off"]),
+        ("%autograd on --di", ["--display"]),
+        ("%autograd on --display ", ["auto", "html", "widget", "text", "none"]),
+        ("%autograd show --theme=d", ["dark"]),
+        ("%autograd off --", []),
         ("%autograd explain AG2", ["AG201"]),
         ("%autograd show lo", ["loss"]),
         ("%autograd show x lo", ["loss"]),

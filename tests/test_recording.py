@@ -119,6 +119,10 @@ def test_settings_are_checked_before_anything_runs() -> None:
         record(theme="neon")
     with pytest.raises(ValueError, match="limit.*0.*1 or more"):
         record(limit=0)
+    with pytest.raises(ValueError, match="^values is 'some', expected one of none, small, stats, all$"):
+        record(values="some")
+    with pytest.raises(ValueError, match="^values_budget is -1, expected a number of bytes, 0 or more$"):
+        record(values_budget=-1)
 
 
 def test_cells_that_are_known_are_named() -> None:

@@ -18,6 +18,7 @@ from tests.recorded import record_cell
 CELL = """
 x = torch.tensor([1.0, float("nan"), float("inf")], requires_grad=True)
 c = torch.tensor([1 + 2j], requires_grad=True)
+torch.optim.SGD([c], lr=0.1).step()
 y = (x * x).sum()
 y.backward(retain_graph=True)
 with torch.no_grad():

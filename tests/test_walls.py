@@ -19,11 +19,12 @@ HEAVY = ("torch", "numpy", "IPython", "ipywidgets", "anywidget", "graphviz")
 # Third-party package -> the only files that may import it.
 OWNERS = {
     "torch": ("recorder/",),
-    "IPython": ("magics.py",),
+    "IPython": ("magics/",),
     "ipywidgets": ("views/widget.py",),
     "anywidget": ("views/widget.py",),
     "graphviz": ("views/dot.py",),
-    "traitlets": ("magics.py", "views/widget.py"),
+    "traitlets": ("magics/", "views/widget.py"),
+    "yaml": ("recorder/formulas.py",),
 }
 
 # Part of the package -> the other parts it may import; what is not listed may import all of them.
@@ -32,11 +33,14 @@ MAY_IMPORT = {
     "settings": set(),
     "trace": set(),
     "texts": set(),
-    "graph": {"trace"},
-    "recorder": {"settings", "trace"},
+    "story": {"trace"},
+    "graph": {"trace", "story"},
+    "recorder": {"settings", "trace", "story"},
     "rules": {"trace", "graph"},
-    "views": {"settings", "trace", "graph", "texts"},
-    "report": {"settings", "trace", "graph", "rules", "texts", "views"},
+    "views": {"settings", "trace", "story", "graph", "texts"},
+    "report": {"settings", "trace", "graph", "rules", "texts", "views", "check", "nudge"},
+    "check": {"trace", "texts", "views", "options", "recorder"},
+    "nudge": {"trace", "texts", "views", "recorder"},
     "options": {"settings", "texts"},
     "expressions": {"texts", "options"},
     "cells": set(),

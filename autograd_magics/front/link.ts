@@ -1,6 +1,7 @@
-/** Keeps the selection of a view and of the kernel the same. */
+/** Keeps the selection of a view and of the kernel the same, and carries nudges there and their outcome back. */
 import { hub, type Link } from "./hub";
 import { effect } from "./signals";
+import { readAnswer } from "./nudge";
 import type { State } from "./state";
 
 /** Follows the link of a run, now or when it comes, for as long as the view exists. */
@@ -30,8 +31,24 @@ function join(state: State, link: Link): () => void {
     const item = state.selection.value;
     if (link.get("selection") !== item) link.set("selection", item);
   });
+  const leave = joinNudges(state, link);
   return () => {
     off();
     end();
+    leave();
+  };
+}
+
+/** Sends what is asked of the recorded calls, and takes the answers in. */
+export function joinNudges(state: State, link: Link): () => void {
+  const off = link.on("nudged", () => void (state.nudged.value = readAnswer(link.get("nudged"))));
+  const end = effect(() => {
+    if (state.asked.value) link.set("nudge", state.asked.value);
+  });
+  return () => {
+    off();
+    end();
+    state.asked.value = null;
+    state.nudged.value = null;
   };
 }

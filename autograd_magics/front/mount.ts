@@ -4,15 +4,20 @@ import { h } from "./dom";
 import { drawGraph, type Graph } from "./draw/graph";
 import { drawHeader, ZOOM, type Header } from "./draw/header";
 import { drawSide, tells } from "./draw/side";
+import { drawTimeline } from "./draw/timeline";
 import { relations } from "./links";
-import { checkPayload, type Item, type Theme } from "./payload";
+import { spoken } from "./language";
+import { checkPayload, type Item, type Payload, type Theme } from "./payload";
 import { batch, effect, untracked } from "./signals";
 import { newState, setMode, TABS, type State } from "./state";
 import { translator } from "./text";
+import { endOf, timelineKey } from "./timeline";
 import { followTheme } from "./theme";
 
 export interface Mounted {
   state: State;
+  /** The last moment, at which all is as it was at the end of the recording. */
+  end: number;
   /** Light or dark from now on; `auto` follows the page. */
   setTheme(theme: Theme): void;
   remove(): void;
@@ -27,28 +32,19 @@ export function mount(host: HTMLElement, payload: unknown, css: string): Mounted
   checkPayload(payload);
   const stop = new AbortController();
   const state = newState(payload);
-  const context: Context = {
-    payload,
-    state,
-    t: translator(payload.text),
-    related: relations(payload),
-    effect: (work) => stop.signal.addEventListener("abort", effect(work)),
-    stop: stop.signal,
-  };
-  const lang = payload.lang.replace("_", "-");
-  const place = h("div", { class: "agm-view", "data-lm-suppress-shortcuts": "true", lang });
+  const place = h("div", { class: "agm-view", "data-lm-suppress-shortcuts": "true" });
   let theme = payload.theme;
-  const widget = draw(context);
-  place.attachShadow({ mode: "open" }).append(h("style", null, css), widget);
+  place.attachShadow({ mode: "open" }).append(h("style", null, css));
   host.append(place);
   const refresh = followTheme(place, () => theme, stop.signal);
-  adapt(widget, stop.signal);
+  speak(place, payload, state, stop.signal);
   // What is pressed in here is ours: a notebook would run or delete cells at a key, and take the focus at a click.
   for (const name of ["keydown", "keypress", "keyup", "mousedown"]) {
     place.addEventListener(name, (event) => event.stopPropagation());
   }
   return {
     state,
+    end: endOf(payload),
     setTheme: (wanted) => {
       theme = wanted;
       refresh();
@@ -58,6 +54,47 @@ export function mount(host: HTMLElement, payload: unknown, css: string): Mounted
       place.remove();
     },
   };
+}
+
+/** Draws all in the language of the state, now and after each change of it; the rest of the state stays. */
+function speak(place: HTMLElement, payload: Payload, state: State, stop: AbortSignal): void {
+  let last = new AbortController();
+  const redraw = (lang: string): void => {
+    last.abort();
+    const end = (last = new AbortController());
+    const told = spoken(payload, lang);
+    const context: Context = {
+      payload: told,
+      state,
+      t: translator(told.text),
+      related: relations(told),
+      effect: (work) => end.signal.addEventListener("abort", effect(work)),
+      stop: end.signal,
+    };
+    place.lang = told.lang.replace("_", "-");
+    const widget = draw(context);
+    replaceView(place.shadowRoot, widget);
+    adapt(widget, end.signal);
+  };
+  const stopped = effect(() => {
+    const lang = state.lang.value;
+    untracked(() => redraw(lang));
+  });
+  stop.addEventListener("abort", () => {
+    stopped();
+    last.abort();
+  });
+}
+
+/** Puts a view in the place of the last one: the panel stays where it was scrolled to, the choice keeps the focus. */
+function replaceView(root: ShadowRoot | null, widget: HTMLElement): void {
+  const last = root?.querySelector(".widget");
+  if (!last) return void root?.append(widget);
+  const scrolled = last.querySelector(".body")?.scrollTop ?? 0;
+  const choosing = root?.activeElement?.closest(".language");
+  last.replaceWith(widget);
+  widget.querySelector(".body")?.scrollTo?.(0, scrolled);
+  if (choosing) widget.querySelector<HTMLElement>(".language select")?.focus({ preventScroll: true });
 }
 
 function draw(context: Context): HTMLElement {
@@ -77,7 +114,7 @@ function draw(context: Context): HTMLElement {
     { class: "widget", role: "region", "aria-label": payload.title },
     header.element,
     notices.length > 0 && h("ul", { class: "notices" }, ...notices),
-    h("div", { class: "main" }, graph.element, drawSide(context, choose)),
+    h("div", { class: "main" }, graph.element, drawTimeline(context), drawSide(context, choose)),
     announcer(context),
   );
   widget.addEventListener("keydown", (event) => onKey(context, header, graph, event));
@@ -99,7 +136,9 @@ function announcer({ payload, state, effect }: Context): HTMLElement {
 }
 
 function onKey(context: Context, { find, help }: Header, graph: Graph, event: KeyboardEvent): void {
-  const typing = event.composedPath()[0] instanceof HTMLInputElement;
+  const target = event.composedPath()[0];
+  const range = target instanceof HTMLInputElement && target.type === "range";
+  const typing = (target instanceof HTMLInputElement && !range) || target instanceof HTMLSelectElement;
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const { state } = context;
   const tab = TABS[Number(event.key) - 1];
@@ -115,7 +154,10 @@ function onKey(context: Context, { find, help }: Header, graph: Graph, event: Ke
     "?": () => help.toggle(),
     Escape: () => void (state.selection.value = ""),
   };
-  const action = tab ? (): void => void (state.tab.value = tab) : actions[event.key];
+  // The space bar presses what has the focus, and a key that did something there has done its work.
+  const pressed = event.key === " " && target instanceof Element && target.closest("button, summary, [role=button]");
+  const inTime = event.defaultPrevented || pressed ? null : timelineKey(context.payload, state, event.key);
+  const action = tab ? (): void => void (state.tab.value = tab) : (actions[event.key] ?? inTime);
   if (!action) return;
   action();
   event.preventDefault();

@@ -1,4 +1,6 @@
 /** What `views/payload.py` sends: everything that is drawn, with coordinates and in finished sentences. */
+import type { Leaf } from "./nudge";
+import type { Words } from "./text";
 
 export interface Payload {
   format: 1;
@@ -7,7 +9,9 @@ export interface Payload {
   lang: string;
   theme: Theme;
   /** Words of the view itself, by key. */
-  text: Record<string, string>;
+  text: Words;
+  /** By language: all words that are used.  Where they are there, keys stand in the place of sentences. */
+  languages?: Record<string, Words>;
   title: string;
   cell: string;
   summary: string[];
@@ -17,10 +21,13 @@ export interface Payload {
   /** By item id; see `Item`. */
   details: Record<string, Detail>;
   related: Record<Item, Item[]>;
+  /** The leaves that a slider can nudge. */
+  nudge?: Record<Item, Leaf>;
   gradients: Ledger[];
   saved: SavedTable;
   findings: Finding[];
   source: Source[];
+  timeline?: Timeline;
 }
 
 export type Theme = "auto" | "light" | "dark";
@@ -61,6 +68,9 @@ export interface Box {
   above: string;
   below: string;
   below_dim: boolean;
+  /** Mean and spread, or what is odd, of a larger tensor, and of its gradient. */
+  above_figures?: string;
+  below_figures?: string;
   title: string;
   ghost_of: string | null;
   badge: string;
@@ -82,9 +92,18 @@ export interface Wire {
 export interface Detail {
   title: string;
   subtitle: string;
-  rows: { label: string; value: string; mono: boolean; link: Item | null }[];
+  /** `alarm`: the value must not be overlooked. */
+  rows: { label: string; value: string; mono: boolean; link: Item | null; alarm?: boolean }[];
   findings: Item[];
+  charts?: Chart[];
 }
+
+/** A distribution of values: `said` tells in a sentence what is drawn; `low` and `high` are the ends of its scale. */
+export type Chart = { title: string; said: string; low: string; high: string } & (
+  | { kind: "bins"; bins: number[] }
+  /** Shades from -8 to 8, of which the sign is the colour; null where there is no value.  `ends`: those of the scale. */
+  | { kind: "cells"; cells: (number | null)[][]; ends: [number, number] }
+);
 
 export interface Ledger {
   id: Item;
@@ -92,6 +111,21 @@ export interface Ledger {
   shape: string;
   now: string;
   rows: LedgerRow[];
+  /** Curves, where there are many steps. */
+  plot?: Plot | null;
+}
+
+/** Curves in px, drawn as they come; see `views/plot.py`. */
+export interface Plot {
+  width: number;
+  height: number;
+  /** SVG paths. */
+  axes: string[];
+  faint: string[];
+  /** `dash` tells lines apart without colour, `label` says in words what they show. */
+  lines: { d: string; label: string; dash: number }[];
+  /** Each begins at its place, or ends there. */
+  texts: { x: number; y: number; text: string; end: boolean }[];
 }
 
 export interface LedgerRow {
@@ -100,6 +134,9 @@ export interface LedgerRow {
   before: string;
   added: string;
   after: string;
+  /** Of a change of the leaf's own value: before and after; empty for changes of `.grad`. */
+  was?: string;
+  value?: string;
   line: string;
   link: Item | null;
   by: Item | null;
@@ -141,6 +178,8 @@ export interface Finding {
   torch: string;
   ends: { label: string; link: Item | null }[];
   links: Item[];
+  /** The finding that caused this one, under which it is shown. */
+  cause?: Item | null;
 }
 
 export interface Source {
@@ -160,6 +199,44 @@ export interface SourceLine {
   /** [first column, column after the last, item], in characters. */
   marks: [number, number, Item][];
   findings: Item[];
+}
+
+/** What stands somewhere from each moment on: `[moment, text]`, in order. */
+export type History = [number, string][];
+
+/** The recording moment by moment; moments are indices of its events. */
+export interface Timeline {
+  /** For each event a letter: f call, u change of values, b begin or end of a backward, s step, g `.grad`, x error. */
+  kinds: string;
+  /** For each event what it is about, the best to be shown first. */
+  items: Item[][];
+  /** For each event its line, and the item under which its span is marked there; "" for none. */
+  lines: Item[];
+  marks: Item[];
+  captions: string[];
+  /** First and last event of each backward. */
+  runs: [number, number][];
+  findings: [number, Item][];
+  /** Event with which an iteration begins, its number, and 1 for the outermost loop. */
+  iterations: [number, string, number][];
+  /** The event before which others are left out, and how many. */
+  gap: [number, string] | null;
+  pictures: { forward: PictureTimes; backward: PictureTimes };
+  /** In the order of the rows: kept from and until, -1 for never; what is kept in all. */
+  saved: { lives: [number, number][]; total: History; kept: string };
+  /** In the order of the ledgers and their rows. */
+  ledgers: { rows: number[]; now: History }[];
+  /** By item the rows of its details that are not true at any time: index, since when, ledger of what it holds or -1. */
+  details: Record<Item, [number, number, number][]>;
+  /** By line. */
+  source: { made: Record<Item, History>; saved: Record<Item, History>; grad: Record<Item, History> };
+}
+
+/** In the order of the boxes: since when each is there.  By index: what stands under it, and whether it is kept. */
+export interface PictureTimes {
+  born: number[];
+  below: Record<number, History>;
+  kept: Record<number, History>;
 }
 
 const FORMAT = 1;

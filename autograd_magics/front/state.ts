@@ -1,5 +1,7 @@
 /** What the reader chose.  Nothing here knows the DOM. */
+import { openingLanguage } from "./language";
 import { batch, signal, type Signal } from "./signals";
+import type { Ask, Nudged } from "./nudge";
 import type { Item, Payload } from "./payload";
 import type { View } from "./viewport";
 
@@ -11,6 +13,8 @@ export type Tab = (typeof TABS)[number];
 export interface State {
   mode: Signal<Mode>;
   tab: Signal<Tab>;
+  /** Code of the language in which all is said. */
+  lang: Signal<string>;
   /** The selected item, or "". */
   selection: Signal<Item>;
   /** The box that the keyboard is on: the one tab stop of the graph. */
@@ -21,6 +25,13 @@ export interface State {
   untouched: Signal<boolean>;
   /** Whether a kernel listens. */
   live: Signal<boolean>;
+  /** What the kernel was asked last about a small change of a leaf, and what it answered last. */
+  asked: Signal<Ask | null>;
+  nudged: Signal<Nudged | null>;
+  /** The event of the recording that is shown; their number where the end is, as at first. */
+  moment: Signal<number>;
+  playing: Signal<boolean>;
+  speed: Signal<number>;
 }
 
 export function newState(payload: Payload): State {
@@ -28,12 +39,18 @@ export function newState(payload: Payload): State {
   return {
     mode: signal<Mode>(forward ? "both" : "backward"),
     tab: signal<Tab>("details"),
+    lang: signal(openingLanguage(payload)),
     selection: signal(""),
     cursor: signal(""),
     query: signal(""),
     view: signal<View>({ x: 0, y: 0, k: 1 }),
     untouched: signal(true),
     live: signal(false),
+    asked: signal<Ask | null>(null),
+    nudged: signal<Nudged | null>(null),
+    moment: signal(payload.timeline?.kinds.length ?? 0),
+    playing: signal(false),
+    speed: signal(1),
   };
 }
 

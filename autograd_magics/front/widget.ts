@@ -1,6 +1,7 @@
-/** The view as an anywidget: traits in, selection and tab both ways. */
-import type { Model } from "./bridge";
+/** The view as an anywidget: traits in, selection, tab and language both ways. */
 import { h } from "./dom";
+import { linkOf, type Model } from "./hub";
+import { joinNudges } from "./link";
 import { mount, type Mounted } from "./mount";
 import { isTheme } from "./payload";
 import { effect } from "./signals";
@@ -27,16 +28,26 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
 /** Draws the payload that the model holds, and keeps traits and view the same until it is closed. */
 function show(model: Model, place: HTMLElement): () => void {
   const view = mount(place, model.get("payload"), css);
-  const { selection, tab } = view.state;
+  const { selection, tab, lang } = view.state;
   view.state.live.value = true;
   const read = {
     theme: () => readTheme(model, view),
     selection: () => void (selection.value = String(model.get("selection") ?? "")),
     tab: () => readTab(model, view),
+    lang: () => void (lang.value = String(model.get("lang") || lang.value)),
+    moment: () => readMoment(model, view),
   };
   Object.values(read).forEach((one) => one());
   const end = listen(model, read);
-  const ends = [effect(() => write(model, "selection", selection.value)), effect(() => write(model, "tab", tab.value))];
+  const began = lang.value;
+  const ends = [
+    effect(() => write(model, "selection", selection.value)),
+    effect(() => write(model, "tab", tab.value)),
+    effect(() => write(model, "moment", view.end > view.state.moment.value ? view.state.moment.value : null)),
+    joinNudges(view.state, linkOf(model)),
+    // The trait stays empty until somebody chooses.
+    effect(() => (model.get("lang") || lang.value !== began) && write(model, "lang", lang.value)),
+  ];
   return () => {
     end();
     ends.forEach((one) => one());
@@ -54,8 +65,14 @@ function readTab(model: Model, { state }: Mounted): void {
   if (isTab(tab)) state.tab.value = tab;
 }
 
-function write(model: Model, name: string, value: string): void {
-  if (model.get(name) === value) return;
+/** The end of the recording is None: nobody has to know how many moments there are. */
+function readMoment(model: Model, { state, end }: Mounted): void {
+  const moment = model.get("moment");
+  state.moment.value = typeof moment === "number" ? Math.max(0, Math.min(moment, end)) : end;
+}
+
+function write(model: Model, name: string, value: string | number | null): void {
+  if ((model.get(name) ?? null) === value) return;
   model.set(name, value);
   model.save_changes();
 }

@@ -11,13 +11,14 @@ This package is the only code of the project that imports torch.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import gc
 import threading
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..settings import LIMIT, is_strict
+from ..settings import LIMIT, VALUES_BUDGET, is_strict
 from ..trace import Trace
 from .errors import AlreadyRecording, RecorderError, TorchMissing
 from .sources import CellText, SourceBook
@@ -29,12 +30,13 @@ except ImportError as error:  # pragma: no cover - exercised in a subprocess wit
         raise
     raise TorchMissing() from None
 
-from . import memory, names
-from .backward import Backwards
+from . import holders, memory, names, recipe, stories
 from .calls import CallProbe
 from .freeze import code_called, failure_of, freeze
 from .grads import Grads
 from .nodes import Nodes
+from .optimizers import OptimizerProbe
+from .shared import WatchedBackwards
 from .tape import Tape
 from .tensors import EXACT, Tensors
 from .tracebacks import tidy
@@ -56,26 +58,31 @@ class Recorder:
     namespace: the user's variables, or a function that gives them.
     base: code object at which the frames of a call end (the function with the `with` statement).
     strict: raise failures of ours; by default only when the environment says so.
-    limit: calls to record at most.  values: copy the values of small tensors.
+    limit: calls to record at most.  values: what to note of values (`recorder/values.py`), within a budget of bytes.
     """
 
     def __init__(
         self, *, sources: SourceBook | None = None,
         namespace: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
-        base: types.CodeType | None = None, strict: bool | None = None, limit: int = LIMIT, values: bool = True,
+        base: types.CodeType | None = None, strict: bool | None = None, limit: int = LIMIT,
+        values: str | bool = "small", values_budget: int = VALUES_BUDGET,
     ) -> None:  # fmt: skip
         self._strict = is_strict() if strict is None else strict
         provider = namespace if callable(namespace) else (lambda: namespace or {})
+        self._provider = provider
         self._namespace = names.Namespace(lambda: dict(provider()))
         self._tape = Tape(sources or SourceBook(), base, limit)
-        self._values = Values(values)
+        self._values = Values(values, values_budget)
         self._tensors = Tensors(self._tape, self._values, self._namespace.name_of)
         self._nodes = Nodes(self._tape, self._tensors)
         self._grads = Grads(self._tape, self._tensors, self._values)
         self._unseen = Unseen(self._tape, self._tensors, self._nodes)
-        backwards = Backwards(self._tape, self._tensors, self._nodes, self._grads, self._values, self._note_trouble)
+        backwards = WatchedBackwards(
+            self._tape, self._tensors, self._nodes, self._grads, self._values, self._note_trouble
+        )  # fmt: skip
         self._calls = CallProbe(self._tape, self._tensors, self._grads, backwards, self._note_trouble)
         self._warnings = WarningProbe(self._tape, self._note_trouble)
+        self._optimizers = OptimizerProbe(self._tape, self._tensors, provider, self._note_trouble)
         self._trouble: Exception | None = None
 
     def start(self) -> None:
@@ -85,6 +92,7 @@ class Recorder:
         _running.recorder = self
         self._nodes.begin()
         self._warnings.start()
+        self._optimizers.start()
         self._calls.enter()
 
     def stop(self, error: BaseException | None = None) -> Trace:
@@ -95,6 +103,7 @@ class Recorder:
             self._calls.leave()
         finally:
             self._warnings.stop()
+            self._optimizers.stop()
         if error is not None:
             self._guarded(lambda: tidy(error))
         if self._strict and self._trouble is not None:
@@ -103,7 +112,9 @@ class Recorder:
         gc.disable()  # tens of thousands of rows are about to be made, and none of them is garbage
         try:
             with torch._C.DisableTorchFunction():
-                return self._finish(error)
+                trace = self._finish(error)
+                self._guarded(lambda: recipe.keep(trace, self._tape, self._tensors))
+                return trace
         finally:
             if collecting:
                 gc.enable()
@@ -113,14 +124,27 @@ class Recorder:
         self._guarded(self._unseen.settle)
         self._guarded(self._values.read)
         self._guarded(self._grads.settle)
+        self._guarded(self._optimizers.settle)
         self._guarded(lambda: names.assigned(tape))
         self._guarded(lambda: names.found(tape, self._tensors, self._namespace))
         self._guarded(lambda: names.used(tape))
         self._guarded(lambda: memory.remember(tape, self._tensors))
+        self._guarded(lambda: holders.note(tape, self._tensors, self._provider()))
         failure = None
         if error is not None:
             failure = failure_of(tape, error, self._node_called(error))
-        return freeze(tape, failure)
+        trace = dataclasses.replace(freeze(tape, failure), values_left_out=self._values.left_out)
+        return self._with_history(trace)
+
+    def _with_history(self, trace: Trace) -> Trace:
+        """The trace with what earlier recordings saw of its leaves."""
+        try:
+            return stories.tell(trace, self._tape, self._tensors)
+        except Exception as error:
+            if self._strict:
+                raise
+            self._note_trouble(error)
+            return dataclasses.replace(trace, problem=self._tape.problem)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -175,7 +199,7 @@ def _node_in(frame: types.FrameType, tape: Tape, chain: tuple[Any, ...]) -> Any:
 
 def graph_of(
     tensors: Mapping[str, Any], *, sources: SourceBook | None = None,
-    namespace: Mapping[str, Any] | None = None, values: bool = True,
+    namespace: Mapping[str, Any] | None = None, values: str | bool = "small", values_budget: int = VALUES_BUDGET,
 ) -> Trace:  # fmt: skip
     """The graph behind tensors that exist already: nodes, edges, what is saved, and the leaves' `.grad`.
 
@@ -184,7 +208,10 @@ def graph_of(
     for name, value in tensors.items():
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"{name} is {type(value).__name__}, expected a torch.Tensor: give a tensor to show")
-    recorder = Recorder(sources=sources, namespace={**(namespace or {}), **tensors}, strict=True, values=values)
+    recorder = Recorder(
+        sources=sources, namespace={**(namespace or {}), **tensors}, strict=True, values=values,
+        values_budget=values_budget,
+    )  # fmt: skip
     with torch._C.DisableTorchFunction():
         for tensor in tensors.values():
             if type(tensor) in EXACT:

@@ -15,7 +15,7 @@ from .functions import Function
 from .nodes import KEY, NODE_BUDGET, Nodes
 from .tape import CallDraft, NodeDraft, Tape
 from .tensors import Block, Entry, Tensors
-from .values import SMALL, Values
+from .values import Values
 
 TENSOR = torch.Tensor
 STRIDED = torch.strided
@@ -48,6 +48,7 @@ class CommonCalls:
         self._tensors = tensors
         self._nodes = nodes
         self._value = values.of_small
+        self._limit = values.limit
         self._run = tape.run
 
     # one flat function of more than 40 lines: see the head of this file
@@ -86,7 +87,7 @@ class CommonCalls:
         tensors.objects += 1
         entry.state, entry.version, entry.requires_grad, entry.storage = state, 0, requires_grad, block.row
         entry.grad_of = None
-        value = self._value(result) if result.numel() <= SMALL else None
+        value = self._value(result) if result.numel() <= self._limit else None
         now, node, row, fresh, nr = tick(), None, None, None, 0
         if requires_grad:
             node = result.grad_fn

@@ -15,6 +15,7 @@ from ..trace import (
     Call,
     Failure,
     GradChange,
+    Holder,
     Name,
     Node,
     Saved,
@@ -24,11 +25,12 @@ from ..trace import (
     Trace,
     Warned,
 )
+from . import formulas, optimizers
 from .rows import Gradients, device_name, maker
 from .sources import PACKAGE, Chain, Site, is_user_file
 from .tape import BackwardDraft, Tape
 from .tensors import dtype_name
-from .values import plain
+from .values import plain, stats_of
 
 
 class Frozen:
@@ -54,9 +56,12 @@ class Frozen:
             "backwards": tuple([self.backward(i, draft) for i, draft in enumerate(tape.backwards)]),
             "steps": tuple(self.steps()),
             "changes": tuple(self.changes()),
+            "formulas": formulas.rows({node.name for node in tape.nodes}),
             "warnings": tuple(
                 [warned(i, *row[:3], self.of_site(row[3])) for i, row in enumerate(tape.warnings)]
             ),
+            **optimizers.rows(tape, self.of_site),
+            "holders": tuple([Holder(i, *row) for i, row in enumerate(tape.holders)]),
         }  # fmt: skip
 
     def first(self, site: Site | None) -> int | None:
@@ -75,7 +80,7 @@ class Frozen:
                 earlier = (self.first(origin.site), origin.cut, self.first(origin.cut_site), origin.cut_source)
             yield make(
                 i, at, obj, version, shape, dtype_name(dtype), device_name(device), storage, size, needs, leaf,
-                node, nr, call, retains, param, plain(value), of, *earlier,
+                node, nr, call, retains, param, plain(value), of, *earlier, stats=stats_of(value),
             )  # fmt: skip
 
     def saved(self) -> Iterator[Saved]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -45,6 +46,20 @@ class Function:
         self.name, self.qualified = names(func)
         self.leaves = LEAVES_TORCH.get(self.name)
         """The cut it makes when its result is no tensor."""
+        if self.kind == CALL and self.qualified.startswith(("torch.", "Tensor.")):
+            plain = inspect.unwrap(func)  # `x ** 2` and `x.pow(2)` are one function, once in a wrapper
+            known = _by_name.setdefault(self.qualified, plain)
+            if known is not plain and known != plain:
+                _by_name[self.qualified] = None
+
+
+_by_name: dict[str, Any] = {}
+"""Functions of torch that a recording met, by qualified name; None where two share one."""
+
+
+def by_name(qualified: str) -> Any:
+    """The function of torch that a recorded call's qualified name stands for, None where that is not known."""
+    return _by_name.get(qualified)
 
 
 def _attribute(func: Any) -> tuple[str, str] | None:
@@ -89,21 +104,70 @@ def names(func: Any) -> tuple[str, str]:
     return name, f"{module}.{name}"
 
 
+class Told(str):
+    """An argument in the words of the trace, with the argument itself for who wants to run the call again."""
+
+    __slots__ = ("value",)
+    value: Any
+
+    def __new__(cls, words: str, value: Any) -> Told:
+        told = super().__new__(cls, words)
+        told.value = value
+        return told
+
+
+class Listed(list):  # type: ignore[type-arg]
+    """An argument that was a list; what was a tuple is told by a plain list."""
+
+    __slots__ = ()
+
+
+class Inside(tuple):  # type: ignore[type-arg]
+    """The slot of a tensor that stood in a list or tuple with other things: (position or keyword, index)."""
+
+    container: Any
+    """The other things as `plain_argument` tells them, LOST in the places of tensors."""
+
+
+LOST = Told("…", None)
+"""Stands for an argument that is neither a tensor nor small plain data: it was not kept."""
+
+LONGEST_LIST = 8
+LONGEST_TEXT = 40
+
+
 def plain_argument(value: Any) -> Any:
-    """A small argument as plain data, None for what is not worth keeping."""
+    """A small argument as plain data, `LOST` for what is not worth keeping."""
     kind = type(value)
     if kind in (int, float, bool):
         return value
     if kind is str:
-        return value[:40]
-    if isinstance(value, (torch.dtype, torch.device)):
-        return str(value).removeprefix("torch.")
-    if isinstance(value, slice) or value is Ellipsis:
-        return "..." if value is Ellipsis else _slice_text(value)
-    if isinstance(value, (tuple, list)) and len(value) <= 8:
+        return value if len(value) <= LONGEST_TEXT else Told(value[:LONGEST_TEXT], value)
+    if value is None or isinstance(value, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
+        return Told(str(value).removeprefix("torch."), value)
+    if value is Ellipsis:
+        return Told("...", value)
+    if kind is slice:
+        return Told(_slice_text(value), value if _is_plain(value) else LOST)
+    if isinstance(value, (tuple, list)) and len(value) <= LONGEST_LIST:
         items = [plain_argument(item) for item in value]
-        return None if any(item is None for item in items) else items
-    return None
+        return LOST if any(item is LOST for item in items) else Listed(items) if kind is list else items
+    if isinstance(value, float):  # NumPy's float64 is one
+        return float(value)
+    return LOST
+
+
+def restored(constant: Any) -> Any:
+    """The argument that `plain_argument` told.  Raises ValueError where it was not kept."""
+    if constant is LOST or getattr(constant, "value", None) is LOST:
+        raise ValueError("the argument was not kept")
+    if type(constant) is Told:
+        return constant.value
+    if type(constant) is Listed:
+        return [restored(item) for item in constant]
+    if type(constant) is list:
+        return tuple([restored(item) for item in constant])
+    return constant
 
 
 def sort_argument(
@@ -115,14 +179,28 @@ def sort_argument(
         tensors.append(value)
         slots.append(slot)
     elif kind in (list, tuple) and any(type(item) in EXACT for item in value):
+        first = len(slots)
         for i, item in enumerate(value):
             if type(item) in EXACT:
                 tensors.append(item)
                 slots.append((slot, i))
+        if len(slots) - first < len(value):
+            _mixed(value, slots, first)
     elif value is not None:
-        constant = plain_argument(value)
-        if constant is not None:
-            constants.append((slot, constant))
+        constants.append((slot, plain_argument(value)))
+
+
+def _mixed(value: Any, slots: list[Any], first: int) -> None:
+    """Keep, with the slots of a container's tensors, what else stood in it: `x[:, index]`."""
+    others = [LOST if type(item) in EXACT else plain_argument(item) for item in value]
+    container = Listed(others) if type(value) is list else others
+    for i in range(first, len(slots)):
+        slots[i] = Inside(slots[i])
+        slots[i].container = container
+
+
+def _is_plain(value: slice) -> bool:
+    return all(part is None or type(part) is int for part in (value.start, value.stop, value.step))
 
 
 def _slice_text(value: slice) -> str:

@@ -31,6 +31,8 @@ class Origin(NamedTuple):
     cut: str | None
     cut_site: Site | None
     cut_source: str | None
+    story: Any = None
+    """Of a leaf: its `stories.Story`."""
 
 
 class Held(NamedTuple):
@@ -76,13 +78,23 @@ class _ByTensor:
 
 _origins = _ByTensor()
 _held = _ByTensor()
+_stories = _ByTensor()
 _changes: dict[int, tuple[weakref.ref[Any], list[Change]]] = {}
 
 
 def origin(tensor: torch.Tensor) -> Origin | None:
-    """How a tensor of an earlier recording came to be."""
+    """How a tensor of an earlier recording came to be, and the story of a leaf."""
     found: Origin | None = _origins.get(tensor)
-    return found
+    story = _stories.get(tensor)
+    if story is None:
+        return found
+    return Origin(None, None, None, None, story) if found is None else found._replace(story=story)
+
+
+def new_story(leaf: torch.Tensor, story: Any) -> Any:
+    """Let a story be that of a leaf, for as long as the leaf lives."""
+    _stories.set(leaf, story)
+    return story
 
 
 def held(owner: torch.Tensor) -> Held | None:
@@ -93,7 +105,17 @@ def held(owner: torch.Tensor) -> Held | None:
 
 def hold(owner: torch.Tensor, what: Held) -> None:
     """Remember what a `.grad` holds."""
+    before, story = held(owner), _stories.get(owner)
+    if story is not None and before is not None and what.site is None:  # nobody saw it being written
+        story.moved = _other(before, what)
     _held.set(owner, what)
+
+
+def _other(before: Held, now: Held) -> bool:
+    """Whether a `.grad` is not the one that it was, or was changed in place."""
+    if before.ref is None or now.ref is None:
+        return before.ref is not now.ref
+    return before.ref() is not now.ref() or before.version != now.version
 
 
 def changed(tensor: torch.Tensor, name: str, site: Site) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from ..trace import Gradient
 from .memory import GradientDraft
 from .tensors import dtype_name
-from .values import plain
+from .values import plain, stats_of
 
 
 @functools.cache
@@ -56,7 +56,8 @@ class Gradients:
         made = self._made.get(id(draft))
         if made is None:
             shape, dtype, device, value = draft
-            made = self._made[id(draft)] = self._make(shape, dtype_name(dtype), device_name(device), plain(value))
+            row = self._make(shape, dtype_name(dtype), device_name(device), plain(value), stats_of(value))
+            made = self._made[id(draft)] = row
         return made
 
     def all(self, drafts: Sequence[GradientDraft | None]) -> tuple[Gradient | None, ...]:

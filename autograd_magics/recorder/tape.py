@@ -106,6 +106,9 @@ class Tape:
         self.steps: list[tuple[Any, ...]] = []
         self.changes: list[tuple[Any, ...]] = []
         self.warnings: list[tuple[int, str, str, Site]] = []
+        self.optimizers: list[Any] = []
+        self.optimizer_steps: list[Any] = []
+        self.holders: list[tuple[str, int]] = []
         self.origins: dict[int, Any] = {}
         """By object: what an earlier recording remembers of a tensor (`memory.Origin`)."""
         self.dropped = 0

@@ -15,7 +15,7 @@ import torch
 
 from . import memory
 from .tape import Tape
-from .values import SMALL, Values
+from .values import Values
 
 EXACT = (torch.Tensor, torch.nn.Parameter)
 """Subclasses may run code of their own when looked at; they are left alone."""
@@ -171,7 +171,7 @@ class Tensors:
         if call is None and not leaf and readable and tensor.retains_grad:
             retains = True
             self._retained[entry.object] = entry
-        value = self._value(tensor) if tensor.numel() <= SMALL else None
+        value = self._value(tensor) if tensor.numel() <= self.values.limit else None
         entry.state = state = len(rows)
         rows.append((
             tape.tick(), entry.object, version, tuple(tensor.shape), tensor.dtype, tensor.device, storage,

@@ -1,21 +1,45 @@
-"""A tensor's values, copied small and without making the cell wait for a device."""
+"""A tensor's values, copied small and without making the cell wait for a device.
+
+How much is noted is the policy:
+
+* `"none"`: nothing.
+* `"small"`: tensors of up to SMALL elements, whole.
+* `"stats"`: those, and of every larger one its figures (`trace.Stats`).
+* `"all"`: those, with a histogram and, for one or two dimensions, a heat map; whole up to WHOLE elements.
+
+What lies on a device is copied or computed there and read when the cell is over.  All that is noted while the cell runs
+stays within a budget of bytes, estimated (about twice that while the trace is made of it); when it is used up, the
+values of what follows are left out and counted.  Its last quarter is kept for small tensors: a loss and its gradients
+are worth more than the figures of one more layer.
+"""
 
 from __future__ import annotations
 
+import sys
 from math import isfinite
 from typing import Any
 
 import torch
 
+from ..settings import VALUES_BUDGET, values_policy
+from ..trace import Stats
+from . import figures
+
 SMALL = 20
 """Tensors up to this many elements are copied whole: what fits on a wire of the picture."""
 
-DEVICE_BUDGET = 4096
-"""Copies of device tensors waiting to be read, at most: 20 elements of 8 bytes each are 640 kB."""
+WHOLE = 1000
+"""The same under the policy `"all"`."""
 
+HEADER, SUMMARY, NUMBER = 64, 512, 32
+"""Bytes that a value takes in Python, or a summary, and each number in it: a float of 24 and a place in a list of 8."""
+
+BLOCK = 512
+"""The least that a device gives to a copy, in bytes."""
 
 STRIDED = torch.strided
 _dispatch_modes = torch._C._len_torch_dispatch_stack
+_SEVERAL_STREAMS = ("cuda", "xpu")
 
 
 class Pending:
@@ -28,49 +52,146 @@ class Pending:
         self.value: Any = None
 
 
-class Values:
-    """Copies small values; those on a device are gathered and read at the end."""
+class Summary:
+    """What is noted of a larger tensor: its figures, and its values where they are kept as well."""
 
-    def __init__(self, keep: bool) -> None:
-        self._keep = keep
+    __slots__ = ("whole", "numbers", "shape", "times", "charts")
+
+    def __init__(self, whole: Any, numbers: Any, shape: tuple[int, ...], times: int, charts: bool) -> None:
+        self.whole = whole
+        """Nested lists, a `Pending`, or None."""
+        self.numbers = numbers
+        """What `figures.figures` gave: a list or a `Pending`."""
+        self.shape = shape
+        self.times = times
+        self.charts = charts
+
+    def stats(self) -> Stats | None:
+        """The figures; None where they could not be read."""
+        numbers = self.numbers.value if isinstance(self.numbers, Pending) else self.numbers
+        return None if numbers is None else figures.stats(numbers, self.shape, self.times, self.charts)
+
+
+class Values:
+    """Notes values as the policy says; those on a device are gathered and read at the end."""
+
+    def __init__(self, policy: str | bool = "small", budget: int = VALUES_BUDGET) -> None:
+        """policy: one of `settings.VALUES`.  budget: bytes for all values together.
+
+        Raises ValueError for a policy that is not known.
+        """
+        policy = values_policy(policy)
+        self.limit = {"none": -1, "small": SMALL}.get(policy, sys.maxsize)
+        """Tensors up to this many elements are worth asking for."""
+        self.left_out = 0
+        """Tensors that found the budget used up."""
+        self._charts = policy == "all"
+        self._whole = WHOLE if self._charts else SMALL
+        self._left = budget
+        self._reserve = budget // 4
         self._pending: list[Pending] = []
 
     def of(self, tensor: torch.Tensor) -> Any:
-        """Nested lists of a small tensor, a `Pending` for one on a device, None for any other."""
-        if tensor.numel() > SMALL or tensor.layout is not STRIDED:
+        """Nested lists of a small tensor, a `Summary` of a larger one, a `Pending` for a small one on a device.
+
+        None where the policy asks for nothing, where a tensor has no plain numbers, or where the budget is used up.
+        """
+        if tensor.numel() > self.limit or tensor.layout is not STRIDED:
             return None
         return self.of_small(tensor)
 
     def of_small(self, tensor: torch.Tensor) -> Any:
-        """The same for a tensor that is known to be small and strided."""
-        if not self._keep or _dispatch_modes():  # a mode of the user's would see our reading
+        """The same for a tensor that is known to be strided and of no more than `limit` elements."""
+        size = tensor.numel()
+        if size > self.limit or _dispatch_modes():  # a mode of the user's would see our reading
             return None
+        if size > SMALL:
+            try:
+                return self._summary(tensor, size)
+            except (RuntimeError, TypeError):  # a dtype or device without these operations, no memory or stack for them
+                return None
+        left = self._left - HEADER - NUMBER * size
+        if left < 0:
+            return self._leave_out()
         if tensor.is_cpu:
             try:
-                return tensor.tolist()
+                value = tensor.tolist()
             except RuntimeError:  # quantized, packed: no plain numbers
                 return None
-        if tensor.is_meta or tensor.is_quantized or len(self._pending) >= DEVICE_BUDGET:
+            self._left = left
+            return value
+        return self._copy(tensor, HEADER + NUMBER * size) if _readable(tensor) else None
+
+    def _summary(self, tensor: torch.Tensor, size: int) -> Summary | None:
+        """The figures of a larger tensor, and its values up to the limit for that."""
+        if not _readable(tensor):
             return None
+        shape = tuple(tensor.shape)
+        whole = HEADER + NUMBER * size if size <= self._whole else 0
+        cost = SUMMARY + NUMBER * figures.length(shape, self._charts)
+        needed = whole + cost + (0 if tensor.is_cpu else 2 * BLOCK + whole + cost)
+        if self._left - self._reserve < needed:
+            self.left_out += 1
+            return None
+        with torch._C.DisableTorchFunction():
+            numbers, times = figures.figures(tensor, self._charts)
+            copies = self._copy(tensor, whole) if whole else None, self._copy(numbers, cost, own=True)
+        return Summary(*copies, shape, times, self._charts)
+
+    def _copy(self, tensor: torch.Tensor, cost: int, own: bool = False) -> Any:
+        """Its numbers, or a copy (itself, where it is our `own`) that is waiting to be read.
+
+        None where the budget has no room for that.
+        """
+        if tensor.is_cpu:
+            self._left -= cost
+            return tensor.tolist()
+        cost += -(-tensor.nbytes // BLOCK) * BLOCK
+        if cost > self._left:
+            return self._leave_out()
+        self._left -= cost
         with torch.no_grad():
-            self._pending.append(Pending(tensor.detach().clone()))
-        return self._pending[-1]
+            waiting = Pending(tensor if own else tensor.detach().clone())
+        self._pending.append(waiting)
+        return waiting
+
+    def _leave_out(self) -> None:
+        """Once there is no room for one, all are left out: small values are there up to one moment, then no more."""
+        self._left = -1
+        self.left_out += 1
 
     def read(self) -> None:
         """Bring all waiting copies to the host: one transfer for each device and dtype."""
+        waiting, self._pending = self._pending, []
         groups: dict[tuple[torch.device, torch.dtype], list[Pending]] = {}
-        for item in self._pending:
-            if item.copy is not None:
-                groups.setdefault((item.copy.device, item.copy.dtype), []).append(item)
-        for items in groups.values():
-            flat = torch.cat([item.copy.reshape(-1) for item in items if item.copy is not None]).cpu()
-            start = 0
-            for item in items:
-                shape, count = item.copy.shape, item.copy.numel()  # type: ignore[union-attr]
-                item.value = flat[start : start + count].reshape(shape).tolist()
+        try:
+            for device in {item.copy.device for item in waiting if item.copy is not None}:
+                if device.type in _SEVERAL_STREAMS:  # each copy was made on the stream of its moment
+                    torch.get_device_module(device.type).synchronize(device)
+            for item in waiting:
+                if item.copy is not None:
+                    groups.setdefault((item.copy.device, item.copy.dtype), []).append(item)
+            for items in groups.values():
+                _read_together(items)
+        finally:
+            for item in waiting:
                 item.copy = None
-                start += count
-        self._pending.clear()
+
+
+def _readable(tensor: torch.Tensor) -> bool:
+    """Whether it has plain numbers that may be copied now: a stream being captured would replay our copying."""
+    if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
+        return False
+    return not (tensor.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
+def _read_together(items: list[Pending]) -> None:
+    flat = torch.cat([item.copy.reshape(-1) for item in items if item.copy is not None]).cpu()
+    start = 0
+    for item in items:
+        shape, count = item.copy.shape, item.copy.numel()  # type: ignore[union-attr]
+        item.value = flat[start : start + count].reshape(shape).tolist()
+        start += count
 
 
 def plain(value: Any) -> Any:
@@ -86,4 +207,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, complex):
         return f"{value.real:g}{value.imag:+g}j"
-    return value
+    return plain(value.whole) if isinstance(value, Summary) else value
+
+
+def stats_of(value: Any) -> Stats | None:
+    """The figures in what `Values` noted, None where it noted none."""
+    return value.stats() if type(value) is Summary else None

@@ -16,7 +16,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,20 +128,37 @@ def diagnose(graph: Graph, trouble: Callable[[str, Exception], None] | None = No
             if trouble is None:
                 raise
             trouble(one.code, error)
-    return tuple(_ordered(found))
+    return tuple(_ordered(found, graph))
 
 
-def _ordered(found: Iterable[Finding]) -> Iterator[Finding]:
+def _ordered(found: list[Finding], graph: Graph) -> Iterator[Finding]:
     by_time = sorted(found, key=lambda finding: finding.at)
-    causes = {f.code for f in by_time if f.because is None}
-    told = set()
-    for finding in by_time:
-        if finding.because in causes:
-            continue
-        yield finding
-        if finding.code not in told:
-            told.add(finding.code)
-            yield from (f for f in by_time if f.because == finding.code)
+    under: dict[int | None, list[int]] = {}
+    for i, cause in enumerate(_causes(by_time, graph)):
+        under.setdefault(cause, []).append(i)
+    waiting = under.get(None, [])[::-1]
+    while waiting:
+        i = waiting.pop()
+        yield by_time[i]
+        waiting += under.get(i, [])[::-1]
+
+
+def _causes(found: list[Finding], graph: Graph) -> list[int | None]:
+    """For each finding the index of the one that caused it: of several with that code one about the same tensor."""
+    objects = [{graph.trace.tensors[t].object for t in finding.tensors} for finding in found]
+    causes: list[int | None] = []
+    for i, finding in enumerate(found):
+        likely = [k for k, other in enumerate(found) if k != i and other.code == finding.because]
+        fits = [(bool(objects[k] & objects[i]), found[k].at <= finding.at, -k) for k in likely]
+        causes.append(-max(fits)[2] if fits else None)
+    for i in range(len(found)):  # two that name each other: the earlier one is the cause
+        seen, k = {i}, causes[i]
+        while k is not None and k not in seen:
+            seen.add(k)
+            k = causes[k]
+        if k == i:
+            causes[i] = None
+    return causes
 
 
 def tag(kind: str, value: Any) -> dict[str, Any]:

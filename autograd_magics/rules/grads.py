@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..graph import Graph
 from ..trace import Access, Failure, GradChange, Name, Place, Tensor
 from . import Finding, at, ends, rule, tag
+from .dataflow import all_zero
+from .missing import because_of_cut
+from .updates import is_by_product, puts_back
 
 LEAVES_NAMED = 4
 """Names listed in a sentence; more would not be read."""
@@ -96,7 +99,7 @@ def accumulated(graph: Graph) -> Iterator[Finding]:
     groups: dict[tuple[int, Place | None], list[tuple[GradChange, str]]] = {}
     for obj, changes in graph.changes_by_object.items():
         for i, change in enumerate(changes):
-            severity = _added_to_old(graph, obj, change, changes[i - 1] if i else None)
+            severity = _added_to_old(graph, obj, change, changes[:i])
             if severity is not None:
                 groups.setdefault((obj, graph.place(change.places)), []).append((change, severity))
     lost = {graph.trace.tensors[f.tensors[1]].object for f in leaf_lost(graph)}
@@ -106,19 +109,22 @@ def accumulated(graph: Graph) -> Iterator[Finding]:
         yield _accumulation(graph, place, [change for change, _ in found], warn, because)
 
 
-def _added_to_old(graph: Graph, obj: int, change: GradChange, previous: GradChange | None) -> str | None:
+def _added_to_old(graph: Graph, obj: int, change: GradChange, earlier: Sequence[GradChange]) -> str | None:
     """The severity of an addition to an old gradient, None where it is none or is meant."""
+    previous = earlier[-1] if earlier else None
     if change.kind != "accumulated" or change.before is None or change.added is None:
         return None
-    if not graph.trace.tensors[change.tensor].leaf or _all_zero(change.before.value):
+    if not graph.trace.tensors[change.tensor].leaf or all_zero(change.before.value):
         return None
     if previous is not None and previous.kind == "zeroed":
+        return None
+    if is_by_product(graph, obj, change.at):
         return None
     if previous is None or previous.kind in ("unseen", "earlier"):
         return "warning"  # from an earlier cell, or from code nobody watched
     stepped = graph.changes_of_value(obj)
-    if any(previous.at < at < change.at for at in stepped):
-        return "warning"
+    if any(_began(earlier) < at < change.at for at in stepped):
+        return None if puts_back(graph, obj, change.at) else "warning"
     if any(at > change.at for at in stepped):
         return None  # several backward passes, then one update: gradient accumulation
     read = any(
@@ -128,10 +134,14 @@ def _added_to_old(graph: Graph, obj: int, change: GradChange, previous: GradChan
     return "warning" if read else "note"
 
 
-def _all_zero(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return bool(value) and all(_all_zero(item) for item in value)
-    return value is not None and value == 0
+def _began(earlier: Sequence[GradChange]) -> int:
+    """When the sum that `.grad` holds was begun."""
+    began = earlier[-1]
+    for change in reversed(earlier):
+        if change.kind != "accumulated":
+            break
+        began = change
+    return began.at
 
 
 def _accumulation(
@@ -264,6 +274,8 @@ def grad_is_none(graph: Graph) -> Iterator[Finding]:
     if variant == "result":
         lost = {graph.trace.tensors[f.tensors[0]].object for f in leaf_lost(graph)}
         because = "AG203" if tensor.object in lost else "AG201"
+    elif variant == "not_reached":
+        because = because_of_cut(graph, tensor.object)
     here = graph.place(failure.places) or graph.place(access.places)
     data = {"name": tag("tensor", tensor.id), "here": at(here), "there": at(other)}
     yield Finding(

@@ -11,6 +11,7 @@ import functools
 import json
 import locale
 import os
+import re
 from importlib import resources
 from typing import Any
 
@@ -45,7 +46,10 @@ def has(key: str) -> bool:
 
 
 def choose(lang: str | None = None) -> str:
-    """The language code for what was asked (`"pt"`, `"pt-BR"`, `"pt_BR.UTF-8"`), or for the machine's locale when None.
+    """The language code for what was asked, or for the machine's locale when None.
+
+    Understood are codes (`"pt"`, `"pt-BR"`, `"zh-Hans"`, `"es_MX.UTF-8"`) and the names that Windows gives its locales
+    (`"Spanish_Spain"`).  Another country's form of a language stands in for one that is not there.
 
     Raises ValueError naming the languages there are when the one asked for is not among them.
     """
@@ -60,9 +64,13 @@ def choose(lang: str | None = None) -> str:
 
 
 def _match(lang: str) -> str | None:
-    wanted = lang.split(".")[0].split("@")[0].replace("-", "_").lower()
+    wanted = lang.strip().split(".")[0].split("@")[0].replace("-", "_").lower()
     exact = {known.lower(): known for known in languages()}
-    if wanted in exact:
-        return exact[wanted]
-    family = wanted.split("_")[0]
-    return next((known for known in languages() if known.lower().split("_")[0] == family), None)
+    families = {known.lower().split("_")[0]: known for known in languages()}
+    family = re.split("[_ ]", wanted)[0]
+    return exact.get(wanted) or families.get(family) or _english_names().get(family)
+
+
+@functools.cache
+def _english_names() -> dict[str, str]:
+    return {table(known)["language.english"].lower(): known for known in languages()}

@@ -86,7 +86,9 @@ class BackwardPlans:
         box.above = self.phrases.order(node.order)
         step = self._step(node)
         if step is not None:
-            box.below = ", ".join(self.phrases.value(g) for g in step.received if g is not None)
+            received = [g for g in step.received if g is not None]
+            box.below = ", ".join(self.phrases.value(g) for g in received)
+            box.below_figures = self.phrases.figures(received[0]) if len(received) == 1 else ""
         return box
 
     def _step(self, node: Node) -> Step | None:
@@ -102,8 +104,10 @@ class BackwardPlans:
         change = last_change(self.added, tensor.object, ran)
         if change is not None:
             box.below = self.phrases.text("view.grad", value=self.phrases.maybe(change.after))
+            box.below_figures = self.phrases.figures(change.after)
         elif ran:
             box.below, box.below_dim = self.phrases.text("view.no_grad"), True
+            box.room = self.phrases.widest("view.no_grad")
         return box
 
     def _title(self, node: Node) -> str:

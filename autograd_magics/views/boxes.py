@@ -41,6 +41,12 @@ class Box:
     above: str = ""
     below: str = ""
     below_dim: bool = False
+    above_figures: str = ""
+    """Between `above` and the core: mean and spread of a larger tensor."""
+    below_figures: str = ""
+    """Under `below`: those of its gradient."""
+    room: str = ""
+    """What `below` is in its longest language: the picture is the same in all of them."""
     title: str = ""
     ghost_of: str | None = None
     badge: str = ""
@@ -54,7 +60,8 @@ class Box:
 
     def measure(self) -> None:
         """Set the sizes that the texts need."""
-        texts = [format.pixels(t, TEXT_PX) for t in (self.name, self.above, self.below) if t]
+        said = (self.name, self.above, self.below, self.room, self.above_figures, self.below_figures)
+        texts = [format.pixels(t, TEXT_PX) for t in said if t]
         if self.shape == "wire":
             self.cw, self.ch = max([26.0, *(w + 14 for w in texts)]), 2.0
         elif self.shape == "circle":
@@ -68,15 +75,16 @@ class Box:
 
     def over(self) -> float:
         """Height from the centre of the core to the top of the texts over it."""
-        return self.ch / 2 + (bool(self.name) + bool(self.above)) * TEXT_LINE + 2
+        return self.ch / 2 + (bool(self.name) + bool(self.above) + bool(self.above_figures)) * TEXT_LINE + 2
 
     def under(self) -> float:
         """Height from the centre of the core to the bottom of the text under it."""
-        return self.ch / 2 + (TEXT_LINE if self.below else 0) + 2
+        return self.ch / 2 + (bool(self.below) + bool(self.below_figures)) * TEXT_LINE + 2
 
     def data(self) -> dict[str, Any]:
         """The box as the front end reads it."""
-        return {key: round(v, 1) if isinstance(v, float) else v for key, v in vars(self).items()}
+        shown = ((key, v) for key, v in vars(self).items() if key != "room" and (v or not key.endswith("_figures")))
+        return {key: round(v, 1) if isinstance(v, float) else v for key, v in shown}
 
 
 @dataclass

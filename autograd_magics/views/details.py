@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..trace import Backward, Call, Failure, GradChange, Gradient, Node, Place, Saved, Tensor
-from . import format
+from . import figures, format
+from .formulas import rule_rows
 from .items import Items
 from .phrases import Phrases
 
@@ -40,7 +41,8 @@ class Details:
 
     # -- rows ----------------------------------------------------------------------------------
     def _row(self, key: str, value: str, *, mono: bool = True, link: str | None = None, **data: Any) -> Row:
-        return {"label": self.phrases.text(f"view.d_{key}", **data), "value": value, "mono": mono, "link": link}
+        row = {"label": self.phrases.text(f"view.d_{key}", **data), "value": value, "mono": mono, "link": link}
+        return {**row, "alarm": True} if format.ODD in value else row
 
     def _words(self, key: str, value: str) -> Row:
         return self._row(key, value, mono=False)
@@ -70,7 +72,8 @@ class Details:
     def _described(self, tensor: int) -> str:
         row = self.trace.tensors[tensor]
         value = format.value_text(row.value, minus=self.phrases.minus)
-        parts = [self.phrases.label(tensor), format.tensor_text(row.dtype, row.shape), value or ""]
+        told = value or self.phrases.figures(row)
+        parts = [self.phrases.label(tensor), format.tensor_text(row.dtype, row.shape), told]
         return "  ".join(part for part in parts if part)
 
     def _failure(self, error: Failure | None) -> list[Row]:
@@ -84,6 +87,7 @@ class Details:
         rows += [self._row("value", value)] if value else []
         kind = f"{format.tensor_text(row.dtype, row.shape)} · {format.bytes_text(row.bytes)}"
         rows.append(self._row("kind", f"{kind} · {format.clean(row.device)}"))
+        rows += [self._row(key, told, mono=key != "odd") for key, told in figures.rows(self.phrases, row)]
         rows += self._gradients(row)
         if row.node is not None:
             name = format.clean(self.trace.nodes[row.node].name)
@@ -98,7 +102,17 @@ class Details:
             rows += self._line([row.place])
         names = self.graph.names(row.id)
         title = format.clean(names[0]) if names else self.phrases.label(row.id)
-        return {"title": title, "subtitle": self._subtitle(call), "rows": rows}
+        detail = {"title": title, "subtitle": self._subtitle(call), "rows": rows}
+        charts = self._charts(row)
+        return {**detail, "charts": charts} if charts else detail
+
+    def _charts(self, row: Tensor) -> list[Row]:
+        """Histograms and heat maps of a tensor and of the last gradient that arrived at it."""
+        name = self.phrases.label(row.id)
+        charts = figures.charts(self.phrases, row, name)
+        for backward, gradient in self.graph.gradients(row.id)[-1:]:
+            charts += figures.charts(self.phrases, gradient, f"∂{self.phrases.root(backward)}/∂{name}")
+        return charts
 
     def _subtitle(self, call: Call | None) -> str:
         return "" if call is None else self.phrases.statement(self.graph.place(call.places))
@@ -198,10 +212,22 @@ class Details:
             names = [self._result(node, output) for output in range(len(step.received))]
             rows += self._flow("came_in", root, step.received, names)
             rows += self._flow("went_out", root, step.sent, [self._target(target) for target, _ in node.edges])
-        rows = self._some("flow", rows)
+        rows = self._some("flow", rows) + self._some("rules", self._rules(node))
         rows += [self._kept(s) for s in self.graph.saved_of(node.id)]
         freed = self.phrases.freed(node)
         return rows + ([self._words("freed", freed)] if freed and self.graph.saved_of(node.id) else [])
+
+    def _rules(self, node: Node) -> list[Row]:
+        """The derivative formula for each input, once, and with the numbers of each step."""
+        rows, told = [], set()
+        for step in self.graph.steps_of(node.id):
+            for one in rule_rows(self.phrases, step):
+                key = ("rule", {"name": one.name}) if one.name else ("rule_unknown", {})
+                if (one.name, one.rule) not in told:
+                    rows.append(self._row(key[0], one.rule, mono=bool(one.name), **key[1]))
+                told.add((one.name, one.rule))
+                rows += [self._row("numbers", one.numbers)] if one.numbers else []
+        return rows
 
     def _flow(self, key: str, root: str, gradients: Iterable[Gradient | None], names: list[str]) -> list[Row]:
         return [

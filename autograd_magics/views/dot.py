@@ -45,7 +45,8 @@ def digraph(picture: Picture, title: str) -> graphviz.Digraph:
 def _label(box: Box) -> str:
     """All texts of a box, from top to bottom, each on a line of its own."""
     core = f"{box.label} {box.sub}".strip()
-    lines = [line for line in (box.name, box.above, core, box.below) if line]
+    said = (box.name, box.above, box.above_figures, core, box.below, box.below_figures)
+    lines = [line for line in said if line]
     return _literal(lines or [" "])
 
 

@@ -1,6 +1,7 @@
 """How numbers, sizes and foreign text are written; the one place for it.
 
 * `number`, `value_text`, `bytes_text`, `shape_text`, `tensor_text`: figures.
+* `large_text`, `figures_text`, `odd_text`, `bars`: what is told of a tensor too large to be shown whole.
 * `clean`: text of the user's without what would break a terminal, an XML document or a line.
 * `columns`, `pixels`, `clip`: how wide a text is on a terminal, in a picture, and cutting it to size.
 """
@@ -12,8 +13,22 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..trace import Gradient, Stats, Tensor
+
 MINUS = "−"
 """The minus sign of pictures; terminals get the hyphen."""
+
+ODD = "⚠"
+"""Stands before what must not be overlooked: NaN and infinities."""
+WIRE = 26
+"""Longest value on a wire of the picture, in characters."""
+
+_BARS = "▁▂▃▄▅▆▇█"
+OPEN, NEXT, CLOSE = "\ufdd0", "\ufdd1", "\ufdd2"
+"""Codes for sentences that are said later (`languages.py`): before a key, before each of its values, after the last.
+They are noncharacters of Unicode, and `clean` lets none through: nothing of a user's can be taken for one."""
+CLIP = "clip"
+"""In the place of a key: a text to be cut; its values are the limit and the text."""
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _EXACT = 10**6
@@ -21,8 +36,8 @@ _EXACT = 10**6
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def number(value: Any, minus: str = "-") -> str:
-    """A number with four significant digits, without trailing zeros; text (`"nan"`, complex) as it is."""
+def number(value: Any, minus: str = "-", digits: int = 4) -> str:
+    """A number with so many significant digits, without trailing zeros; text (`"nan"`, complex) as it is."""
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, str):
@@ -31,12 +46,12 @@ def number(value: Any, minus: str = "-") -> str:
         return str(value).replace("-", minus)
     if value == int(value) and abs(value) < _EXACT:
         return str(int(value)).replace("-", minus)
-    text = f"{value:.4g}"
+    text = f"{value:.{digits}g}"
     mantissa, _, exponent = text.partition("e")
     return (f"{mantissa}e{int(exponent)}" if exponent else text).replace("-", minus)
 
 
-def value_text(value: Any, limit: int = 26, minus: str = "-") -> str | None:
+def value_text(value: Any, limit: int = WIRE, minus: str = "-") -> str | None:
     """Nested lists of numbers as `[[1 2 3] [4 5 6]]`; None where there is no value or it is longer than `limit`."""
     if value is None:
         return None
@@ -81,6 +96,39 @@ def tensor_text(dtype: str, shape: Iterable[int]) -> str:
     return f"{dtype}[{','.join(str(size) for size in shape)}]"
 
 
+def large_text(row: Tensor | Gradient, limit: int = WIRE, minus: str = "-") -> str:
+    """A tensor that is not shown whole: `float32[64,128]`, with its figures where the room is wider than a wire's."""
+    kind, figures = tensor_text(row.dtype, row.shape), figures_text(row.stats, minus)
+    both = f"{kind} {figures}"
+    return both if figures and limit > WIRE and len(both) <= limit else kind
+
+
+def figures_text(stats: Stats | None, minus: str = "-") -> str:
+    """`μ 0.0132 σ 0.992`, or what is odd: `⚠ 3 NaN 1 Inf`; empty where there are no figures."""
+    if stats is None:
+        return ""
+    odd = odd_text(stats, minus)
+    if odd or stats.mean is None:
+        return odd
+    spread = "" if stats.std is None else f" σ {number(stats.std, minus, 3)}"
+    return f"μ {number(stats.mean, minus, 3)}{spread}"
+
+
+def odd_text(stats: Stats, minus: str = "-") -> str:
+    """`⚠ 3 NaN 1 Inf`: how many elements are no finite numbers; empty where all are."""
+    counts = ((stats.nan, "NaN"), (stats.inf, "Inf"), (stats.neg_inf, f"{minus}Inf"))
+    found = " ".join(f"{count} {name}" for count, name in counts if count)
+    return found and f"{ODD} {found}"
+
+
+def bars(bins: Iterable[int]) -> str:
+    """A histogram as one line of text; only what is empty has the lowest bar."""
+    counts = list(bins)
+    most = max(counts, default=0)
+    steps = len(_BARS) - 1
+    return "".join(_BARS[math.ceil(count / most * steps) if count else 0] for count in counts)
+
+
 def clean(text: str, keep: str = "") -> str:
     """The text without control characters, line ends and marks that turn the direction of writing."""
     if text.isascii() and text.isprintable():
@@ -110,7 +158,12 @@ def pixels(text: str, size: float) -> float:
 
 
 def clip(text: str, limit: int) -> str:
-    """The text cut to at most `limit` columns, ending in an ellipsis where something was cut."""
+    """The text cut to at most `limit` columns, ending in an ellipsis where something was cut.
+
+    Of a text with codes nothing is known before it is said in a language: it is marked to be cut then.
+    """
+    if OPEN in text:
+        return f"{OPEN}{CLIP}{NEXT}{limit}{NEXT}{text}{CLOSE}"
     if columns(text) <= limit:
         return text
     kept, used = [], 0

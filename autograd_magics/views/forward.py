@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..graph import Graph
-from ..trace import Backward, Call, GradChange, Tensor, Trace
+from ..trace import Backward, Call, GradChange, Gradient, Tensor, Trace
 from . import format
 from .boxes import IN_CIRCLE, Box, Plan
 from .grouping import groups, pieces
@@ -190,7 +190,8 @@ class ForwardPlans:
         else:
             box = Box(op.id, "circle", self._call_style(op.row), symbol(op.row), title=self._call_title(op.row))
             if op.row.cut:
-                box.below, box.below_dim = self.phrases.text(f"view.cut_short_{op.row.cut}"), True
+                key = f"view.cut_short_{op.row.cut}"
+                box.below, box.below_dim, box.room = self.phrases.text(key), True, self.phrases.widest(key)
         if format.columns(box.label) > IN_CIRCLE:
             box.shape = "rect"
         return box
@@ -229,19 +230,22 @@ class ForwardPlans:
         self._fill(box, row)
         if style == "leaf":
             box.below, box.below_dim = self._leaf_gradient(row, flows)
+            box.room = self.phrases.widest("view.no_grad") if box.below_dim else ""
         elif style == "unseen":
             box.below = self._gradient(row)
+        left = self._left(row, flows) if style == "leaf" else self.graph.gradient(row.id)
+        box.below_figures = self.phrases.figures(left) if box.below else ""
         return box
 
     def _tensor_box(self, tensor: int, flows: _Flows) -> Box:
         row = self.trace.tensors[tensor]
         if flows.uses[tensor]:
             box = Box(f"t{tensor}", "wire", "result", name=self.phrases.name(tensor), title=self._title(row))
-            box.above = self.phrases.value(row)
+            box.above, box.above_figures = self.phrases.value(row), self.phrases.figures(row)
         else:
             box = Box(f"t{tensor}", "rect", "result", self.phrases.label(tensor), title=self._title(row))
             self._fill(box, row)
-        box.below = self._gradient(row)
+        box.below, box.below_figures = self._gradient(row), self.phrases.figures(self.graph.gradient(row.id))
         return box
 
     def _fill(self, box: Box, row: Tensor) -> None:
@@ -249,10 +253,18 @@ class ForwardPlans:
         value = format.value_text(row.value, minus=self.phrases.minus)
         box.above = value or format.tensor_text(row.dtype, row.shape)
         box.sub = self.phrases.shape(row) if value else ""
+        box.above_figures = self.phrases.figures(row)
 
     def _gradient(self, row: Tensor) -> str:
         gradient = self.graph.gradient(row.id)
         return "" if gradient is None else self.phrases.value(gradient)
+
+    def _left(self, row: Tensor, flows: _Flows) -> Gradient | None:
+        """The gradient that this part's backward left in `.grad` or returned for a leaf."""
+        change = last_change(self.added, row.object, flows.backwards)
+        if change is not None:
+            return change.after
+        return next((g for b, g in self.graph.gradients(row.id) if b.id in flows.backwards), None)
 
     def _leaf_gradient(self, row: Tensor, flows: _Flows) -> tuple[str, bool]:
         """What this part's backward left in `.grad` or returned for a leaf; whether that is nothing."""

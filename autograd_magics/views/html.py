@@ -15,11 +15,11 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from . import format, tables
+from . import format, ledger, tables
 from .items import Items
-from .payload import payload
+from .languages import multilingual
 from .svg import to_svg
-from .told import Told, told
+from .told import Told, folded, told
 
 if TYPE_CHECKING:
     from ..report import Report
@@ -56,7 +56,7 @@ def _quiet(report: Report) -> str:
 
 
 def _interactive(report: Report) -> str:
-    data = json.dumps(payload(report), separators=(",", ":")).encode()
+    data = json.dumps(multilingual(report), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
     blob = base64.b64encode(zlib.compress(data, 9)).decode()
     script = asset("app.js").replace("</script", "<\\/script").replace("<!--", "<\\!--")
     return (
@@ -108,12 +108,12 @@ def _image(report: Report) -> str:
     return f'<img alt="{alt}" style="max-width:100%" src="data:image/svg+xml;base64,{drawn}">'
 
 
-def _findings(findings: Iterable[Told], report: Report) -> str:
-    entries = [_finding(finding, report) for finding in findings]
+def _findings(findings: Sequence[Told], report: Report) -> str:
+    entries = [_finding(cause, report, consequences) for cause, consequences in folded(findings)]
     return f"<ul>\n{''.join(entries)}</ul>" if entries else ""
 
 
-def _finding(finding: Told, report: Report) -> str:
+def _finding(finding: Told, report: Report, consequences: Sequence[Told] = ()) -> str:
     severity = report.phrases.text(f"view.severity_{finding.severity}")
     ends = report.phrases.text("text.where", ends=" · ".join(end.label for end in finding.ends))
     fix = report.phrases.text("text.fix", fix=finding.fix)
@@ -122,17 +122,18 @@ def _finding(finding: Told, report: Report) -> str:
         lines.insert(1, rich(ends))
     if finding.torch:
         lines.append(escape(report.phrases.text("text.torch", text=format.clip(" ".join(finding.torch.split()), 400))))
-    return f"<li>{'<br>'.join(lines)}</li>\n"
+    under = "".join(_finding(one, report) for one in consequences)
+    return f"<li>{'<br>'.join(lines)}{f'<ul>{under}</ul>' if under else ''}</li>\n"
 
 
 def _ledgers(report: Report, items: Items, findings: Sequence[Told]) -> list[str]:
     heads = [report.phrases.text(f"view.t_{key}") for key in ("line", "change", "before", "added", "after")]
     blocks = []
-    for ledger in tables.ledgers(report.phrases, items, findings, CHANGES):
-        now = report.phrases.text("text.now", value=ledger["now"])
-        rows = [[row[key] for key in ("line", "what", "before", "added", "after")] for row in ledger["rows"]]
-        if rows:
-            blocks.append(_details(f"{ledger['name']}.grad {ledger['shape']} {now}", heads, rows))
+    for row in ledger.ledgers(report.phrases, items, findings, CHANGES, whole=False):
+        now = report.phrases.text("text.now", value=row["now"])
+        if row["rows"]:
+            cells = map(ledger.html_cells, row["rows"])
+            blocks.append(_details(f"{row['name']}.grad {row['shape']} {now}", heads, cells))
     return blocks
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import texts
 from ..trace import Trace
-from . import tables
+from . import ledger, nudged, tables
 from .details import Details
 from .items import Items
 from .lines import Lines
 from .phrases import Phrases
+from .timeline import timeline
 from .told import Told, told
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def payload(report: Report) -> Json:
     findings = told(report.findings, phrases, items)
     pictures = {name: picture.data() for name, picture in report.pictures.items()}
     source = Lines(phrases, items, findings).sources()
-    ledgers = tables.ledgers(phrases, items, findings)
+    ledgers = ledger.ledgers(phrases, items, findings)
     saved = tables.saved(phrases, items)
     known = _known(pictures, ledgers, saved, findings, report.trace)
     details = _details(Details(phrases, items), known, findings)
@@ -51,11 +52,13 @@ def payload(report: Report) -> Json:
         "notices": tables.notices(phrases, report.trouble),
         "pictures": pictures,
         "details": details,
+        "nudge": nudged.leaves(phrases, items, known),
         "gradients": ledgers,
         "saved": {"total": tables.saved_total(phrases), "rows": saved, "by_line": tables.by_line(phrases, items)},
         "findings": [_finding(finding) for finding in findings],
         "source": source,
     }
+    data["timeline"] = timeline(phrases, items, findings, [finding.at for finding in report.findings], data)
     ids = {*details, *(row["id"] for row in saved), *(f.id for f in findings)}
     ids |= {line["id"] for cell in source for line in cell["lines"]}
     data["related"] = related(phrases, items, findings, ids)
@@ -69,7 +72,8 @@ def _front_words(lang: str) -> dict[str, str]:
 
 
 def _finding(finding: Told) -> Json:
-    row = {key: getattr(finding, key) for key in ("id", "code", "severity", "title", "message", "fix", "torch")}
+    keys = ("id", "code", "severity", "title", "message", "fix", "torch", "cause")
+    row = {key: getattr(finding, key) for key in keys}
     row["ends"] = [{"label": end.label, "link": end.link} for end in finding.ends]
     row["links"] = list(finding.links)
     return row

@@ -36,6 +36,10 @@ class Phrases:
         """The sentence `key.one` or `key.other` for a number of things."""
         return self.text(f"{key}.one" if n == 1 else f"{key}.other", n=n, **data)
 
+    def widest(self, key: str) -> str:
+        """The sentence for a key in the language in which it is longest."""
+        return max((texts.text(key, lang) for lang in texts.languages()), key=format.columns)
+
     # -- names ---------------------------------------------------------------------------------
     def name(self, tensor: int) -> str:
         """The user's name of a tensor, empty where it has none."""
@@ -72,6 +76,8 @@ class Phrases:
             return format.number(value, self.minus)
         if isinstance(value, (list, tuple)):
             return format.clip(f"({', '.join(self.constant(item) for item in value)})", LABEL)
+        if value == "…":  # an argument that was not kept
+            return "…"
         return format.clip(format.clean(repr(value) if isinstance(value, str) else str(value)), LABEL)
 
     # -- places --------------------------------------------------------------------------------
@@ -104,8 +110,13 @@ class Phrases:
         return format.number(value, self.minus)
 
     def value(self, row: Tensor | Gradient, limit: int = 26) -> str:
-        """The values of a small tensor, dtype and shape of a large one."""
-        return format.value_text(row.value, limit, self.minus) or format.tensor_text(row.dtype, row.shape)
+        """The values of a small tensor, dtype and shape of a large one, with its figures where there is room."""
+        return format.value_text(row.value, limit, self.minus) or format.large_text(row, limit, self.minus)
+
+    def figures(self, row: Tensor | Gradient | None) -> str:
+        """Mean and spread, or what is odd, of a tensor that is not shown whole."""
+        whole = row is None or format.value_text(row.value, minus=self.minus)
+        return "" if whole or row is None else format.figures_text(row.stats, self.minus)
 
     def maybe(self, gradient: Gradient | None, limit: int = 26) -> str:
         """A gradient, or `None` as Python writes it."""

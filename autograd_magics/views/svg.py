@@ -138,6 +138,9 @@ def _label(box: Box) -> list[str]:
 def _texts(box: Box) -> list[str]:
     parts = []
     top, bottom = box.y - box.ch / 2, box.y + box.ch / 2
+    if box.above_figures:
+        parts.append(_figures(box.x, top - 5, box.above_figures))
+        top -= TEXT_LINE
     if box.above:
         parts.append(_text(box.x, top - 5, box.above, TEXT_PX, VALUE, MONO))
     if box.name:
@@ -146,7 +149,14 @@ def _texts(box: Box) -> list[str]:
     if box.below:
         colour = DIM if box.below_dim else GRADIENT
         parts.append(_text(box.x, bottom + TEXT_PX + 2, box.below, TEXT_PX, colour, MONO))
+    if box.below_figures:
+        parts.append(_figures(box.x, bottom + TEXT_PX + 2 + TEXT_LINE, box.below_figures))
     return parts
+
+
+def _figures(x: float, y: float, text: str) -> str:
+    odd = text.startswith(format.ODD)
+    return _text(x, y, text, TEXT_PX, SEVERITY["error"] if odd else DIM, MONO, bold=odd)
 
 
 def _badge(box: Box) -> list[str]:

@@ -1,81 +1,28 @@
-"""The figures of a report as rows of finished text: the ledger of gradients, saved tensors, and the summary.
+"""The figures of a report as rows of finished text: saved tensors and the summary.
 
-`ledgers`, `saved` and `by_line` are shown by the text view, the HTML view and the payload alike.
+`saved` and `by_line` are shown by the text view, the HTML view and the payload alike.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from ..trace import GradChange, Place, Saved
+from ..trace import Place, Saved
 from . import format
 from .items import Items
 from .phrases import Phrases
-from .told import Told
 
 CHANGES = 200
 """Rows of one ledger; what is between the first and the last half is left out and counted."""
 SAVED = 1000
 """Rows of the table of saved tensors; the rest is counted."""
+
 VALUE = 40
 """Longest value in a table, in characters."""
 
 Row = dict[str, Any]
-
-
-def ledgers(phrases: Phrases, items: Items, findings: Sequence[Told] = (), limit: int = CHANGES) -> list[Row]:
-    """For each tensor whose `.grad` is meant: its changes, at most `limit` of each."""
-    graph = phrases.graph
-    rows = {row.object: row for row in graph.leaves}
-    for obj in graph.changes_by_object:
-        rows.setdefault(obj, graph.states[obj][0])
-    found = []
-    for obj, row in sorted(rows.items(), key=lambda pair: pair[1].id):
-        changes = graph.changes_by_object.get(obj, ())
-        found.append({
-            "id": items.tensor(row.id),
-            "name": phrases.label(row.id),
-            "shape": format.shape_text(row.shape),
-            "now": phrases.maybe(graph.last_grad(obj), VALUE),
-            "rows": _ledger(changes, phrases, items, findings, limit),
-        })  # fmt: skip
-    return found
-
-
-def _ledger(
-    changes: Sequence[GradChange], phrases: Phrases, items: Items, findings: Sequence[Told], limit: int
-) -> list[Row]:
-    if len(changes) <= limit:
-        return [_change(change, phrases, items, findings) for change in changes]
-    half = limit // 2
-    first, last = changes[:half], changes[-half:]
-    gap = phrases.count("view.more_changes", len(changes) - 2 * half)
-    empty = dict(before="", added="", after="", line="", link=None, by=None, finding=None)
-    return [
-        *(_change(change, phrases, items, findings) for change in first),
-        {"kind": "left_out", "what": f"… {gap}", **empty},
-        *(_change(change, phrases, items, findings) for change in last),
-    ]
-
-
-def _change(change: GradChange, phrases: Phrases, items: Items, findings: Sequence[Told]) -> Row:
-    place = phrases.graph.place(change.places or change.before_places)
-    by = None if change.backward is None else f"b{change.backward}"
-    tensor = items.tensor(change.tensor)
-    about = next((f.id for f in findings if by in f.links and tensor in f.links), None) if by else None
-    return {
-        "kind": change.kind,
-        "what": phrases.text(f"view.change_{change.kind}"),
-        "before": phrases.maybe(change.before, VALUE),
-        "added": "" if change.added is None else phrases.value(change.added, VALUE),
-        "after": phrases.maybe(change.after, VALUE),
-        "line": phrases.line(place),
-        "link": items.line(place),
-        "by": by,
-        "finding": about,
-    }
 
 
 def saved(phrases: Phrases, items: Items, limit: int = SAVED) -> list[Row]:
@@ -198,7 +145,7 @@ def headline(phrases: Phrases, findings: int, quiet: bool) -> str:
         parts.append(phrases.count("view.findings", findings))
     if trace.failure is not None:
         parts.append(phrases.text("view.raised", type=format.clean(trace.failure.type)))
-    return f"{where}: {', '.join(parts)}."
+    return phrases.text("view.headline", where=where, parts=phrases.text("view.comma").join(parts))
 
 
 def notices(phrases: Phrases, trouble: str | None) -> list[str]:
@@ -207,6 +154,8 @@ def notices(phrases: Phrases, trouble: str | None) -> list[str]:
     found = []
     if trace.dropped:
         found.append(phrases.count("view.dropped", trace.dropped))
+    if trace.values_left_out:
+        found.append(phrases.count("view.values_left_out", trace.values_left_out))
     unseen = sum(call.qualified == "unseen" for call in trace.calls)
     if unseen:
         found.append(phrases.count("view.unseen", unseen))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..trace import Backward, Call
-from . import format, tables
+from ..trace import Backward, Call, Gradient, Tensor
+from . import format, ledger, tables
 from .items import Items
 from .phrases import Phrases
 from .statements import Gap, Statement, shortened, statements
-from .told import Told, told
+from .steps import backward_lines, backward_title
+from .told import Told, folded, told
 from .wrapping import aligned, aligned_rows, paragraph
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def to_text(report: Report) -> str:
         return "\n".join([*headline, *notices])
     parts = [
         [*headline, *notices],
-        _section("text.findings", [line for finding in findings for line in _finding(finding, phrases)], phrases),
+        _section("text.findings", [line for group in folded(findings) for line in _group(*group, phrases)], phrases),
         _section("text.graph", _graph(phrases), phrases),
+        _section("text.rules", backward_lines(phrases), phrases, backward_title(phrases)),
         _section("text.gradients", _ledgers(phrases, items, findings), phrases),
         _section("text.saved", _saved(phrases, items), phrases, tables.saved_total(phrases)),
     ]
@@ -47,6 +49,16 @@ def _section(key: str, lines: list[str], phrases: Phrases, more: str = "") -> li
 
 
 # -- findings ----------------------------------------------------------------------------------
+def _group(cause: Told, consequences: Sequence[Told], phrases: Phrases) -> list[str]:
+    """A finding, and under it in one line each what follows from it."""
+    lines = _finding(cause, phrases)
+    for one in consequences:
+        severity = phrases.text(f"view.severity_{one.severity}")
+        said = phrases.text("text.follows", code=one.code, severity=severity, message=one.message)
+        lines += paragraph(said, "    ", "      ")
+    return lines
+
+
 def _finding(finding: Told, phrases: Phrases) -> list[str]:
     severity = phrases.text(f"view.severity_{finding.severity}")
     ends = " · ".join(end.label for end in finding.ends)
@@ -116,8 +128,8 @@ def _inputs(phrases: Phrases) -> list[list[str]]:
 def _input(tensor: int, phrases: Phrases) -> list[str]:
     row = phrases.trace.tensors[tensor]
     gradient = phrases.graph.last_grad(row.object) if row.leaf else phrases.graph.gradient(tensor)
-    grad = "" if gradient is None else phrases.text("view.grad", value=phrases.value(gradient))
-    return [phrases.label(tensor), phrases.role(row), phrases.value(row), grad]
+    grad = "" if gradient is None else phrases.text("view.grad", value=_measured(gradient, phrases))
+    return [phrases.label(tensor), phrases.role(row), _measured(row, phrases), grad]
 
 
 def _statement(one: Statement, phrases: Phrases) -> list[str]:
@@ -140,10 +152,16 @@ def _call(call: Call, phrases: Phrases) -> list[str]:
         return [*cells, phrases.text("text.raised", type=format.clean(call.error.type))]
     result = trace.tensors[call.outputs[0]] if call.outputs else None
     gradient = None if result is None or result.node is None else graph.gradient(result.id)
-    cells.append("" if result is None else phrases.value(result))
-    cells.append("" if gradient is None else phrases.text("view.grad", value=phrases.value(gradient)))
+    cells.append("" if result is None else _measured(result, phrases))
+    cells.append("" if gradient is None else phrases.text("view.grad", value=_measured(gradient, phrases)))
     nodes = ", ".join(dict.fromkeys(format.clean(trace.nodes[n].name) for n in call.nodes))
     return [*cells, nodes or (phrases.cut(call) if call.cut else "")]
+
+
+def _measured(row: Tensor | Gradient, phrases: Phrases) -> str:
+    """The value, or type and shape with the figures and, of a tensor, the histogram that there are."""
+    bins = format.bars(row.stats.bins) if isinstance(row, Tensor) and row.stats is not None and row.stats.bins else ""
+    return " ".join(filter(None, (phrases.value(row), phrases.figures(row), bins)))
 
 
 def _backward(row: Backward, phrases: Phrases) -> list[str]:
@@ -161,19 +179,13 @@ def _backward(row: Backward, phrases: Phrases) -> list[str]:
 def _ledgers(phrases: Phrases, items: Items, findings: Sequence[Told]) -> list[str]:
     codes = {finding.id: finding.code for finding in findings}
     lines = []
-    for ledger in tables.ledgers(phrases, items, findings, ROWS):
-        now = phrases.text("text.now", value=ledger["now"])
-        shape = "" if ledger["shape"] == "[]" else f" {ledger['shape']}"
-        lines += paragraph(f"{ledger['name']}{shape} {now}", "  ", "    ")
-        rows = [[*_change(row), codes.get(row["finding"], "")] for row in ledger["rows"]]
+    for one in ledger.ledgers(phrases, items, findings, ROWS, whole=False):
+        now = phrases.text("text.now", value=one["now"])
+        shape = "" if one["shape"] == "[]" else f" {one['shape']}"
+        lines += paragraph(f"{one['name']}{shape} {now}", "  ", "    ")
+        rows = [[*ledger.text_cells(row), codes.get(row["finding"], "")] for row in one["rows"]]
         lines += aligned(rows, "    ", " " * 8)
     return lines
-
-
-def _change(row: tables.Row) -> list[str]:
-    added = f"+ {row['added']}" if row["added"] else ""
-    became = f"{row['before']} -> {row['after']}" if row["after"] else ""
-    return [row["line"], row["what"], added, became]
 
 
 def _saved(phrases: Phrases, items: Items) -> list[str]:

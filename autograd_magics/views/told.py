@@ -41,6 +41,8 @@ class Told:
     """What PyTorch itself said about it, empty where it said nothing."""
     ends: tuple[End, ...]
     links: tuple[str, ...]
+    cause: str | None = None
+    """Id of the finding that caused this one; views show it under that one."""
 
 
 def told(findings: Sequence[Finding], phrases: Phrases, items: Items) -> tuple[Told, ...]:
@@ -48,12 +50,19 @@ def told(findings: Sequence[Finding], phrases: Phrases, items: Items) -> tuple[T
     trace = phrases.trace
     failed = next((f for f in findings if f.severity == "error"), None)
     return tuple(
-        _tell(index, finding, phrases, items, _torch_text(finding, trace, finding is failed))
+        _tell(index, finding, phrases, items, _torch_text(finding, trace, finding is failed), _cause(index, findings))
         for index, finding in enumerate(findings)
     )
 
 
-def _tell(index: int, finding: Finding, phrases: Phrases, items: Items, torch: str) -> Told:
+def _cause(index: int, findings: Sequence[Finding]) -> str | None:
+    """The finding that caused one: consequences stand right after their cause."""
+    because = findings[index].because
+    before = (k for k in range(index - 1, -1, -1) if findings[k].code == because)
+    return next((f"f{k}" for k in before), None) if because is not None else None
+
+
+def _tell(index: int, finding: Finding, phrases: Phrases, items: Items, torch: str, cause: str | None) -> Told:
     data = {key: wording(value, phrases) for key, value in finding.data.items()}
     ends = _ends(finding, phrases, items)
     links = dict.fromkeys([*items.of_finding(finding), *(end.link for end in ends if end.link)])
@@ -67,7 +76,21 @@ def _tell(index: int, finding: Finding, phrases: Phrases, items: Items, torch: s
         torch=format.clean(torch, keep="\n"),
         ends=ends,
         links=tuple(links),
+        cause=cause,
     )
+
+
+def folded(findings: Sequence[Told]) -> list[tuple[Told, list[Told]]]:
+    """The findings that nothing else caused, each with all that follows from it."""
+    heads: dict[str, str] = {}
+    groups: dict[str, tuple[Told, list[Told]]] = {}
+    for finding in findings:
+        head = heads[finding.id] = heads.get(finding.cause or "", finding.id)
+        if head == finding.id:
+            groups[head] = (finding, [])
+        else:
+            groups[head][1].append(finding)
+    return list(groups.values())
 
 
 def _key(key: str, variant: str) -> str:
@@ -115,6 +138,7 @@ _TAGS: dict[str, Callable[[Any, Phrases], str]] = {
     "shape": lambda shape, phrases: format.shape_text(shape),
     "names": lambda names, phrases: ", ".join(f"`{_plain(name)}`" for name in names),
     "gradient": _gradient,
+    "bytes": lambda size, phrases: format.bytes_text(size),
 }
 
 

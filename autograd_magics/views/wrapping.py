@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
@@ -12,30 +13,38 @@ WIDTH = 80
 CELL = 34
 """Columns that one cell may claim for its whole column; longer ones push their neighbours on."""
 
+_OPENING, _CLOSING = "（「『《【“", "，。；：！？、）」』》】”…"
+_WIDE = "\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60"
+_PIECE = re.compile(f"[{_OPENING}]*(?:[{_WIDE}]|[^{_WIDE}{_OPENING}]+)[{_CLOSING}]*|.")
+"""What is not parted.  Chinese has no blanks: it is broken at any character, but no line begins with a comma."""
+
 
 def paragraph(text: str, indent: str = "", hanging: str | None = None) -> list[str]:
     """The text in lines of at most `WIDTH` columns; the second and further lines begin with `hanging`."""
     hanging = indent if hanging is None else hanging
     lines: list[str] = []
     line, empty = indent, True
-    for word in _words(text, WIDTH - max(format.columns(indent), format.columns(hanging))):
-        if not empty and format.columns(line) + 1 + format.columns(word) > WIDTH:
+    for gap, word in _words(text, WIDTH - max(format.columns(indent), format.columns(hanging))):
+        if not empty and format.columns(line) + len(gap) + format.columns(word) > WIDTH:
             lines.append(line)
             line, empty = hanging, True
-        line += word if empty else f" {word}"
+        line += word if empty else gap + word
         empty = False
     return [*lines, line] if not empty else lines
 
 
-def _words(text: str, room: int) -> Iterator[str]:
-    """Words; one that is wider than a line in pieces."""
+def _words(text: str, room: int) -> Iterator[tuple[str, str]]:
+    """Words, each with the blank that stands before it; one that is wider than a line in pieces."""
     for word in text.split():
-        while format.columns(word) > room:
-            head = format.clip(word, room + 1).removesuffix("…") or word[0]
-            yield head
-            word = word[len(head) :]
-        if word:
-            yield word
+        gap = " "
+        for piece in _PIECE.findall(word):
+            while format.columns(piece) > room:
+                head = format.clip(piece, room + 1).removesuffix("…") or piece[0]
+                yield gap, head
+                gap, piece = "", piece[len(head) :]
+            if piece:
+                yield gap, piece
+            gap = ""
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str, hanging: str) -> list[str]:

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import bridge, { type Model } from "../../autograd_magics/front/bridge";
+import bridge from "../../autograd_magics/front/bridge";
+import type { Model } from "../../autograd_magics/front/hub";
 import { payloadOf } from "./helpers";
 
 class FakeModel implements Model {

@@ -137,6 +137,13 @@ def test_limit_and_values_reach_the_recorder(kernel: Kernel) -> None:
     kernel.run("%%autograd kept --limit 2 --no-values\nfor _ in range(5): torch.ones(1)")
     assert kernel.value("len(kept.trace.calls), kept.trace.dropped") == "(2, 3)"
     assert kernel.value("{t.value for t in kept.trace.tensors}") == "{None}"
+    kernel.run("%%autograd kept --values stats\na = torch.ones(50)")
+    assert kernel.value("kept.trace.tensors[0].stats.mean") == "1.0"
+    kernel.run("%config AutogradMagics.values = 'all'\n%config AutogradMagics.values_budget = 1")
+    assert "memory budget for values" in kernel.run("%%autograd kept --display text\na = torch.ones(50)").said
+    assert kernel.value("kept.trace.tensors[0].stats, kept.trace.values_left_out") == "(None, 1)"
+    kernel.run("%config AutogradMagics.values = False")
+    assert kernel.value("get_ipython().magics_manager.registry['AutogradMagics'].values") == "'none'"
 
 
 # ---- %autograd
@@ -152,10 +159,10 @@ def test_state_and_help(kernel: Kernel) -> None:
 
 
 def test_an_unknown_subcommand_is_one_line(kernel: Kernel) -> None:
-    assert "unknown 'shw', expected one of show, explain; did you mean show?" in usage_error(
+    assert "unknown 'shw', expected one of on, off, show, grads, explain, check; did you mean show?" in usage_error(
         kernel.run("%autograd shw w")
     )
-    assert "unknown 'on', expected one of show, explain" in usage_error(kernel.run("%autograd on"))
+    assert "unknown 'of'" in usage_error(kernel.run("%autograd of"))
 
 
 def test_show_is_the_graph_of_tensors_that_exist(kernel: Kernel) -> None:
@@ -177,7 +184,7 @@ def test_show_sees_the_variables_of_a_function(kernel: Kernel) -> None:
     [
         ("show", "got no expression"),
         ("show [1, 2]", "[1, 2] is of type list, expected a torch.Tensor"),
-        ("show missing", "missing could not be evaluated (NameError"),
+        ("show missing", "the name 'missing' is not known"),
         ("show --limt 3 loss", "did you mean --limit?"),
         ("explain", "expected one of AG101, AG102"),
         ("explain AG1011", "'AG1011' is not a finding"),
@@ -214,8 +221,9 @@ def test_settings(kernel: Kernel) -> None:
         ("theme = 3", "got 3, expected one of auto, light, dark"),
         ("limit = 0", "got 0, expected a whole number of 1 or more"),
         ("limit = 'many'", "got 'many', expected a whole number of 1 or more"),
-        ("lang = 'xx'", "got 'xx', expected one of en, pt_BR"),
-        ("values = 'perhaps'", "got 'perhaps', expected one of True, False"),
+        ("lang = 'xx'", "got 'xx', expected one of en, es, pt_BR, zh_CN"),
+        ("values = 'perhaps'", "got 'perhaps', expected one of none, small, stats, all"),
+        ("values_budget = -1", "got -1, expected a whole number of 1 or more"),
     ],
 )
 def test_a_bad_setting_is_one_line_and_the_old_one_stays(kernel: Kernel, setting: str, part: str) -> None:

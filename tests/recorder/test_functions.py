@@ -13,9 +13,11 @@ from autograd_magics.recorder.functions import (
     READ_GRAD,
     SKIP,
     WRITE_GRAD,
+    by_name,
     classify,
     names,
     plain_argument,
+    restored,
 )
 
 LEAF = "w = torch.tensor([1., 2.], requires_grad=True)\n"
@@ -139,10 +141,38 @@ def test_names_of_functions() -> None:
         (..., "..."),
         (slice(None, 4, 2), ":4:2"),
         ((1, 2), [1, 2]),
-        (object(), None),
-        (list(range(9)), None),
+        ((None, slice(1, 2)), ["None", "1:2"]),
+        (torch.channels_last, "channels_last"),
+        (object(), "…"),
+        (list(range(9)), "…"),
+        ([1, object()], "…"),
         (torch.device("cpu"), "cpu"),
     ],
 )
 def test_arguments_are_told_as_plain_data(given: object, told: object) -> None:
     assert plain_argument(given) == told
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(1, 0.5, True, "mean", "a" * 50, torch.float32, torch.device("cpu"), torch.strided, slice(1, None, 2), ...),
+        *((1, 2), [1, 2], ((1, 2), [3, (4,)]), (None, slice(None), ..., torch.int64)),
+    ],
+)
+def test_plain_arguments_can_be_had_again(given: object) -> None:
+    again = restored(plain_argument(given))
+    assert again == given and type(again) is type(given)
+
+
+@pytest.mark.parametrize("given", [object(), [object()], list(range(9)), slice(torch.tensor(1), None)])
+def test_what_was_not_kept_is_not_made_up(given: object) -> None:
+    with pytest.raises(ValueError, match="was not kept"):
+        restored(plain_argument(given))
+
+
+def test_functions_are_known_by_name_once_they_were_met() -> None:
+    record_cell("x = torch.ones(2)\ny = (x ** 2 + x.pow(3)).T\nz = x.pow(2)")
+    assert by_name("Tensor.pow") is not None and by_name("Tensor.pow")(torch.tensor(3.0), 2) == 9
+    assert by_name("Tensor.T")(torch.ones(2, 3)).shape == (3, 2)
+    assert by_name("torch.no_such_function") is None

@@ -54,10 +54,9 @@ def test_words_are_complete(code: str, lang: str) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_what_a_finding_says_can_be_filled_in(code: str) -> None:
     for finding in findings(Notebook().run(rules.example(code, "Bad"))):
-        key = f"{finding.code}.{finding.variant}" if finding.variant else finding.code
-        key = key if texts.has(key) else finding.code
-        for one in (key, f"{finding.code}.title"):
-            assert placeholders(texts.text(one)) <= set(finding.data), (one, finding.data)
+        for one in (finding.code, f"{finding.code}.fix", f"{finding.code}.title"):
+            key = f"{one}.{finding.variant}" if texts.has(f"{one}.{finding.variant}") else one
+            assert placeholders(texts.text(key)) <= set(finding.data), (key, finding.data)
 
 
 def test_explain_names_the_nearest_codes() -> None:

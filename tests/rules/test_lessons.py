@@ -283,8 +283,6 @@ def test_rebinding_across_cells() -> None:
     "w = (w - 0.1 * w.grad).detach().requires_grad_()",
     "w = w - 0.1 * w.grad\n    w = w.detach().requires_grad_()",
     "w = torch.tensor(w - 0.1 * w.grad, requires_grad=True)",
-    "w.data = w.data - 0.1 * w.grad.data\n    w.grad = None",
-    "w.data -= 0.1 * w.grad\n    w.grad.zero_()",
 ])  # fmt: skip
 def test_leaves_made_anew_are_fine(cell: str) -> None:
     trace = record_cell(f"""

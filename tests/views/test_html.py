@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from autograd_magics.views import html
+from autograd_magics.views.languages import spoken
 from autograd_magics.views.payload import payload
 from tests.builders import HOSTILE, Cell, added_again, hostile, loop, regression, report
 
@@ -62,7 +63,7 @@ def test_the_fragment_is_what_the_front_end_looks_for() -> None:
 def test_it_carries_payload_and_program() -> None:
     made = report(regression())
     parsed = Parsed(html.to_html(made))
-    assert unpacked(parsed) == json.loads(json.dumps(payload(made)))
+    assert spoken(unpacked(parsed), "en") == json.loads(json.dumps(payload(made)))
     assert parsed.scripts[1] == html.asset("app.js")
 
 

@@ -143,7 +143,7 @@ def test_the_ledger_says_who_added_what_and_where() -> None:
     first, second = ledger["rows"]
     assert first == {
         "kind": "accumulated", "what": "backward added", "before": "None", "added": "[−28]", "after": "[−28]",
-        "line": "line 7", "link": "L0:7", "by": "b0", "finding": None,
+        "was": "", "value": "", "line": "line 7", "link": "L0:7", "by": "b0", "finding": None,
     }  # fmt: skip
     assert (second["before"], second["after"], second["by"], second["finding"]) == ("[−28]", "[−56]", "b1", "f0")
 

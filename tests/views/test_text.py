@@ -25,6 +25,15 @@ GRAPH
    7  J.backward()
         backward from J     5 nodes
 
+BACKWARD, NODE BY NODE: line 7, backward from J
+  SumBackward0  e.pow(2)  grad · ones([4])
+                          1 · ones([4]) = [1 1 1 1]
+  PowBackward0  e         grad · 2 · e
+                          [1 1 1 1] · 2 · [0 -1 -2 -3] = [0 -2 -4 -6]
+  SubBackward0  y_pred    grad = [0 -2 -4 -6]
+  MulBackward0  w         grad · x, summed to shape [1]
+                          ([0 -2 -4 -6] · [0 1 2 3]) summed to shape [1] = [-28]
+
 GRADIENTS
   w [1] now [-28]
     line 7  backward added  + [-28]  None -> [-28]

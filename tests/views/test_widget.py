@@ -7,7 +7,9 @@ import ipywidgets
 import pytest
 import traitlets
 
+from autograd_magics.texts import text
 from autograd_magics.views.html import asset
+from autograd_magics.views.languages import spoken
 from autograd_magics.views.payload import payload
 from autograd_magics.views.widget import Bridge, ReportWidget
 from tests.builders import added_again, report
@@ -22,7 +24,7 @@ def widget() -> Any:
 
 
 def test_it_shows_the_report(widget: ReportWidget) -> None:
-    assert widget.payload == payload(widget.report)
+    assert spoken(widget.payload, "en") == payload(widget.report)
     assert [finding["code"] for finding in widget.findings] == ["AG202"]
     assert (widget.selection, widget.theme, widget.tab) == ("", "auto", "details")
     assert widget._esm == asset("widget.js")
@@ -79,6 +81,44 @@ def test_the_theme_is_that_of_the_report() -> None:
     made = ReportWidget(Report(added_again()[0].trace(), lang="en", theme="dark"))
     assert made.theme == made.payload["theme"] == "dark"
     made.close()
+
+
+def test_the_language_can_be_given_and_changed() -> None:
+    cell, finding = added_again()
+    made = ReportWidget(report(cell, finding), lang="pt-BR")
+    assert (made.lang, made.payload["lang"], made.report.lang) == ("pt_BR", "en", "en")
+    assert made.findings == payload(report(cell, finding, lang="pt_BR"))["findings"]
+    made.set_state({"lang": "zh_CN"})
+    assert made.findings[0]["title"] == text("AG202.title", "zh_CN")
+    made.lang = ""
+    assert made.findings == payload(made.report)["findings"]
+    made.close()
+
+
+def test_an_unknown_language_names_those_there_are(widget: ReportWidget) -> None:
+    with pytest.raises(traitlets.TraitError, match="language 'xx' is not known; expected one of en, es, pt_BR, zh_CN"):
+        widget.lang = "xx"
+    assert widget.lang == ""
+
+
+def test_the_bridge_hands_a_nudge_on_and_the_answer_back() -> None:
+    asked: list[dict[str, object]] = []
+
+    def answer(request: dict[str, object]) -> dict[str, object]:
+        asked.append(request)
+        return {"n": request["n"], "error": "no"}
+
+    bridge = Bridge(answer, run="5eed", selection="")
+    bridge.set_state({"nudge": {"n": 3, "item": "t0", "element": 0, "step": 0.1, "lang": "en"}})
+    assert [request["item"] for request in asked] == ["t0"]
+    assert bridge.get_state()["nudged"] == {"n": 3, "error": "no"}
+    bridge.close()
+
+
+def test_the_widget_answers_a_nudge(widget: ReportWidget) -> None:
+    widget.set_state({"nudge": {"n": 4, "item": "t0", "element": 0, "step": 0.1, "lang": "pt_BR"}})
+    assert widget.nudged["n"] == 4
+    assert widget.nudged["error"] == text("check.no.no_recipe", "pt_BR")  # a trace made by hand was never recorded
 
 
 def test_the_bridge_has_two_traits_and_no_view() -> None:

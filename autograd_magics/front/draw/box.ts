@@ -56,13 +56,20 @@ function texts(box: Box): SVGElement[] {
   const line = box.shape === "wire";
   const top = line ? -GAP.line : -box.ch / 2 - GAP.above;
   const bottom = line ? GAP.underLine : box.ch / 2 + GAP.below;
-  const nameY = box.above === "" ? top : top - GAP.name;
+  const valueY = box.above_figures ? top - GAP.name : top;
+  const nameY = box.above === "" ? valueY : valueY - GAP.name;
   return [
     !line && box.label + box.sub !== "" && labelText(box),
     box.name !== "" && s("text", { class: "name", y: nameY }, box.name, line && box.sub !== "" && sub(box)),
-    box.above !== "" && s("text", { class: "value", y: top }, box.above),
+    box.above !== "" && s("text", { class: "value", y: valueY }, box.above),
+    figures("figures", box.above_figures, top),
     box.below !== "" && s("text", { class: box.below_dim ? "grad dim" : "grad", y: bottom }, box.below),
+    figures("figures grad", box.below_figures, bottom + GAP.name),
   ].filter((element): element is SVGTextElement => element !== false);
+}
+
+function figures(kind: string, told: string | undefined, y: number): SVGTextElement | false {
+  return !!told && s("text", { class: told.startsWith("⚠") ? `${kind} alarm` : kind, y }, told);
 }
 
 function labelText(box: Box): SVGTextElement {

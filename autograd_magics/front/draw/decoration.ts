@@ -2,11 +2,13 @@
 import { markOf, type Context } from "../context";
 import { itemOf } from "../payload";
 import { findBoxes, type Index } from "../picture";
+import { nudgedValues, showValue } from "./nudge";
 import type { Decorate } from "./scene";
 
 export function decoration(context: Context, index: Index): Decorate {
   const { selection, query, cursor } = context.state;
   const mark = markOf(context);
+  const valueOf = nudgedValues(context);
   const stop = cursor.value;
   const looking = query.value.trim() !== "";
   const found = new Set(findBoxes(index.picture, query.value).map((box) => box.id));
@@ -20,6 +22,7 @@ export function decoration(context: Context, index: Index): Decorate {
     element.classList.toggle("found", found.has(id));
     element.classList.toggle("missed", looking && !found.has(id));
     if (!box) return;
+    showValue(element, valueOf(itemOf(id)));
     element.setAttribute("tabindex", id === stop ? "0" : "-1");
     element.setAttribute("aria-pressed", String(marked === "selected"));
   };

@@ -2,7 +2,12 @@
 import type { Context } from "../context";
 import { h, replace, rich, type Child } from "../dom";
 import type { Detail, Finding, Item, SavedRow, Source, SourceLine } from "../payload";
+import { drawCharts } from "./histogram";
+import { drawNudge } from "./nudge";
+import { inTime, poseDetails } from "./moments";
 import { findingCard, goTo } from "./parts";
+import { untracked } from "../signals";
+import { atEnd, toldItem } from "../timeline";
 import { drawLines } from "./source";
 
 /** Lines of code shown around those that belong to what is selected. */
@@ -11,15 +16,21 @@ const SHORT = 9;
 
 export function drawDetails(context: Context): HTMLElement {
   const panel = h("div", { class: "details" });
-  context.effect(() => replace(panel, ...detailsOf(context, context.state.selection.value)));
-  return panel;
+  const nudge = untracked(() => drawNudge(context));
+  context.effect(() => replace(panel, ...detailsOf(context, toldItem(context), nudge)));
+  context.effect(() => {
+    if (!atEnd(context)) panel.closest(".body")?.scrollTo?.(0, 0);
+  });
+  return inTime(context, "details", panel, poseDetails);
 }
 
-function detailsOf(context: Context, item: Item): Child[] {
+function detailsOf(context: Context, item: Item, nudge: HTMLElement): Child[] {
   const { payload } = context;
   const detail = payload.details[item];
   if (detail) {
-    return [...heading(detail), rowsOf(detail), ...cards(context, detail.findings), excerpt(context, item)];
+    const charts = drawCharts(detail.charts);
+    const found = cards(context, detail.findings);
+    return [...heading(detail), rowsOf(detail), charts, nudge, ...found, excerpt(context, item)];
   }
   const finding = payload.findings.find((one) => one.id === item);
   if (finding) return [findingCard(context, finding), excerpt(context, item)];
@@ -35,9 +46,10 @@ function heading({ title, subtitle }: { title: string; subtitle: string }): Chil
 }
 
 function rowsOf(detail: Detail): HTMLElement {
-  const rows = detail.rows.flatMap(({ label, value, mono, link }) => {
+  const rows = detail.rows.flatMap(({ label, value, mono, link, alarm }) => {
     const words = mono ? [value] : rich(value);
-    return [h("dt", null, ...rich(label)), h("dd", { class: mono ? "m" : "" }, goTo(link, ...words))];
+    const classes = [mono && "m", alarm && "alarm"].filter(Boolean).join(" ");
+    return [h("dt", null, ...rich(label)), h("dd", { class: classes }, goTo(link, ...words))];
   });
   return h("dl", { class: "kv" }, ...rows);
 }

@@ -1,9 +1,11 @@
-/** The ledger of each leaf's `.grad`: what stood there, what was added, what stands there now. */
+/** The ledger of each leaf: what its `.grad` held, what was added, what it holds now, and how its value changed. */
 import type { Context } from "../context";
 import { h, rich } from "../dom";
 import type { Ledger, LedgerRow } from "../payload";
 import { severitySign } from "./icons";
+import { inTime, poseLedgers } from "./moments";
 import { appendRows, goTo, nothing } from "./parts";
+import { drawPlot } from "./plot";
 
 /** Values longer than this, in characters, do not stand side by side in a panel. */
 const LONG = 11;
@@ -11,7 +13,8 @@ const LONG = 11;
 export function drawGradients(context: Context): HTMLElement {
   const { t, payload } = context;
   if (payload.gradients.length === 0) return nothing(t("ui.no_gradients"));
-  return h("div", { class: "ledgers" }, ...payload.gradients.map((ledger) => drawLedger(context, ledger)));
+  const ledgers = h("div", { class: "ledgers" }, ...payload.gradients.map((ledger) => drawLedger(context, ledger)));
+  return inTime(context, "gradients", ledgers, poseLedgers);
 }
 
 function drawLedger(context: Context, ledger: Ledger): HTMLElement {
@@ -28,7 +31,8 @@ function drawLedger(context: Context, ledger: Ledger): HTMLElement {
   const top = h("thead", null, h("tr", null, ...heads));
   const values = ledger.rows.flatMap(({ before, added, after }) => [before, added, after]);
   const long = values.some((value) => value.length > LONG);
-  return h("section", null, head, h("table", { class: long && "long" }, top, body));
+  const plot = ledger.plot ? drawPlot(ledger.plot) : null;
+  return h("section", null, head, plot, h("table", { class: long && "long" }, top, body));
 }
 
 function drawRow({ payload, t }: Context, row: LedgerRow): HTMLElement {
@@ -41,8 +45,16 @@ function drawRow({ payload, t }: Context, row: LedgerRow): HTMLElement {
     { class: `change ${row.kind}`, "data-also": also },
     h("td", { class: "where" }, goTo(row.link, row.line)),
     h("td", null, alarm, alarm && " ", ...rich(row.what)),
-    h("td", { class: "m" }, row.before),
-    h("td", { class: "m added" }, row.added),
-    h("td", { class: "m after" }, row.after),
+    ...cells(row),
   );
+}
+
+/** Three values of `.grad`; of a change of the leaf itself one cell that says so. */
+function cells({ before, added, after, was, value }: LedgerRow): HTMLElement[] {
+  if (value) return [h("td", { class: "m own", colspan: 3 }, was ? `${was} → ${value}` : value)];
+  return [
+    h("td", { class: "m" }, before),
+    h("td", { class: "m added" }, added),
+    h("td", { class: "m after" }, after),
+  ];
 }

@@ -9,6 +9,7 @@ import * as viewport from "../viewport";
 import type { Size, View } from "../viewport";
 import { decoration } from "./decoration";
 import { drawLegend } from "./legend";
+import { poser } from "./moments";
 import { showReach } from "./reach";
 import { Scene } from "./scene";
 import { followPointer, glide } from "./viewport";
@@ -29,6 +30,8 @@ export interface Graph {
 interface Shown {
   index: Index;
   scene: Scene;
+  /** Shows the picture as it was at the present moment; returns the boxes of what happened then. */
+  pose: () => Box[];
 }
 
 /** `choose` is called with the item of a box that was clicked or entered, and with "" for the empty ground. */
@@ -68,6 +71,11 @@ export function drawGraph(context: Context, choose: (item: Item) => void): Graph
     showReach(canvas, state.view.value, picture(), screen.value);
   });
   context.effect(() => shown.value.scene.decorate(decoration(context, shown.value.index)));
+  context.effect(() => {
+    svg.dataset["now"] = payload.timeline?.kinds[state.moment.value] ?? "";
+    const boxes = shown.value.pose();
+    untracked(() => revealBoxes(boxes));
+  });
   context.effect(() => svg.classList.toggle("no-grad", state.mode.value === "forward"));
   onClick(context, svg, move, choose);
   onKeys(context, svg, shown, choose, (box) => revealBoxes([box]));
@@ -80,9 +88,10 @@ export function drawGraph(context: Context, choose: (item: Item) => void): Graph
   };
 }
 
-function show({ payload, state }: Context): Shown {
-  const index = indexPicture(pictureOf(payload, state.mode.value));
-  return { index, scene: new Scene(index) };
+function show(context: Context): Shown {
+  const index = indexPicture(pictureOf(context.payload, context.state.mode.value));
+  const scene = new Scene(index);
+  return { index, scene, pose: poser(context, index, scene) };
 }
 
 /** Size of the canvas on the screen, kept right while it is there. */

@@ -5,6 +5,7 @@ import { findBoxes, pictureOf } from "../picture";
 import { itemOf, type Item } from "../payload";
 import { MODES, setMode } from "../state";
 import { count } from "../text";
+import { drawLanguages } from "./language";
 import { icon, severitySign, worst, type Icon } from "./icons";
 import { popup, type Popup } from "./popup";
 import type { Graph } from "./graph";
@@ -35,6 +36,7 @@ export function drawHeader(context: Context, graph: Graph, choose: (item: Item) 
       tool("fit", t("ui.fit"), () => graph.fit()),
     ),
     exporter(context).element,
+    drawLanguages(context),
     help.element,
   );
   return { element: h("div", { class: "bar" }, told(context), tools), find: find.input, help };
@@ -73,6 +75,7 @@ function tool(sign: Icon, name: string, onclick: () => void): HTMLElement {
 function finder(context: Context, choose: (item: Item) => void): { element: HTMLElement; input: HTMLInputElement } {
   const { t, state, payload, effect } = context;
   const input = h("input", { type: "text", size: 1, placeholder: t("ui.find"), "aria-label": t("ui.find_title") });
+  input.value = state.query.value;
   const place = h("output", { class: "count" });
   let at = -1;
   const matches = () => findBoxes(pictureOf(payload, state.mode.value), state.query.value);
@@ -129,6 +132,9 @@ const KEYS: [string, string][] = [
   ["+ − 0", "ui.key_zoom"],
   ["f b o", "ui.key_modes"],
   ["1 … 5", "ui.key_tabs"],
+  ["Space p", "ui.key_play"],
+  [", .", "ui.key_step"],
+  ["Home End", "ui.key_ends"],
   ["?", "ui.key_help"],
 ];
 

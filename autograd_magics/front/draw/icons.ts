@@ -7,6 +7,12 @@ const LINES = {
   plus: "M3 8h10M8 3v10",
   fit: "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10",
   down: "M4 6l4 4 4-4",
+  first: "M3.5 3v10M12.5 3.5L6.5 8l6 4.5z",
+  back: "M11 3.5L5 8l6 4.5z",
+  play: "M4.5 2.8L13 8l-8.5 5.2z",
+  pause: "M5 3v10M11 3v10",
+  ahead: "M5 3.5L11 8l-6 4.5z",
+  last: "M12.5 3v10M3.5 3.5L9.5 8l-6 4.5z",
   save: "M8 2v8M4.5 7L8 10.5 11.5 7M3 13.5h10",
 } as const;
 

@@ -28,7 +28,7 @@ export function savePicture(context: Context, root: ShadowRoot): void {
   save(fileName(payload, "svg"), "image/svg+xml", new XMLSerializer().serializeToString(svg));
 }
 
-export function saveData(payload: Payload): void {
+export function saveData({ languages, ...payload }: Payload): void {
   save(fileName(payload, "json"), "application/json", JSON.stringify(payload));
 }
 

@@ -2,6 +2,7 @@
 import type { Context } from "../context";
 import { h, rich } from "../dom";
 import type { SavedRow } from "../payload";
+import { inTime, poseSaved } from "./moments";
 import { appendRows, goTo, nothing } from "./parts";
 
 export function drawSaved(context: Context): HTMLElement {
@@ -13,13 +14,14 @@ export function drawSaved(context: Context): HTMLElement {
   });
   const list = h("div", { class: "rows" });
   appendRows(context, list, rows, (row) => drawRow(context, row));
-  return h(
+  const panel = h(
     "div",
     { class: "saved" },
     h("p", { class: "total" }, h("b", null, total)),
     lines.length > 1 && h("ul", { class: "by-line", "aria-label": t("ui.by_line") }, ...lines),
     list,
   );
+  return inTime(context, "saved", panel, poseSaved);
 }
 
 function drawRow({ t }: Context, row: SavedRow): HTMLElement {

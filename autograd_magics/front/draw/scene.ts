@@ -25,6 +25,7 @@ export class Scene {
   readonly #byId: Map<string, Part>;
   readonly #layers = { wires: s("g", { class: "wires" }), boxes: s("g", { class: "boxes" }) };
   #decorate: Decorate = () => undefined;
+  #pose: Decorate = () => undefined;
 
   constructor(index: Index) {
     this.#wires = index.picture.wires.map((wire) => {
@@ -33,7 +34,7 @@ export class Scene {
     this.#boxes = index.picture.boxes.map((box) => {
       return { id: box.id, rect: bounds(box), element: null, make: () => drawBox(box) };
     });
-    this.#byId = new Map(this.#boxes.map((part) => [part.id, part]));
+    this.#byId = new Map([...this.#wires, ...this.#boxes].map((part) => [part.id, part]));
     this.root.append(this.#layers.wires, this.#layers.boxes);
   }
 
@@ -53,6 +54,7 @@ export class Scene {
     if (!wanted) return part.element?.remove();
     part.element ??= part.make();
     this.#decorate(part.id, part.element);
+    this.#pose(part.id, part.element);
     layer.append(part.element);
   }
 
@@ -61,6 +63,15 @@ export class Scene {
     this.#decorate = decorate;
     for (const part of [...this.#wires, ...this.#boxes]) {
       if (part.element?.parentNode) decorate(part.id, part.element);
+    }
+  }
+
+  /** Poses those that are drawn, or only these, and all that are drawn later. */
+  pose(pose: Decorate, ids: Iterable<string> | null): void {
+    this.#pose = pose;
+    for (const id of ids ?? this.#byId.keys()) {
+      const element = this.#byId.get(id)?.element;
+      if (element?.parentNode) pose(id, element);
     }
   }
 

@@ -80,6 +80,8 @@ function showMarks(context: Context, panel: HTMLElement): void {
     element.classList.toggle("related", state === "related");
     if (state !== "") first[state] ??= element;
   }
+  const folded = first.selected?.closest<HTMLDetailsElement>("details.follows");
+  if (folded) folded.open = true;
   const target = first.selected ?? first.related;
   if (target && !panel.querySelector(".details")) scrollWithin(panel.parentElement ?? panel, target);
 }

@@ -4,6 +4,7 @@ import { h, type Child } from "../dom";
 import { step } from "../keyboard";
 import type { Item, Source, SourceLine } from "../payload";
 import { severitySign, worst } from "./icons";
+import { gutter, inTime, poseLines } from "./moments";
 import { nothing } from "./parts";
 
 type Mark = SourceLine["marks"][number];
@@ -11,7 +12,8 @@ type Mark = SourceLine["marks"][number];
 export function drawSource(context: Context): HTMLElement {
   const { t, payload } = context;
   if (payload.source.length === 0) return nothing(t("ui.no_source"));
-  return h("div", { class: "sources" }, ...payload.source.map((source) => drawOne(context, source)));
+  const sources = h("div", { class: "sources" }, ...payload.source.map((source) => drawOne(context, source)));
+  return inTime(context, "source", sources, poseLines);
 }
 
 function drawOne(context: Context, source: Source): HTMLElement {
@@ -55,7 +57,7 @@ function drawLine(context: Context, line: SourceLine): HTMLElement {
 /** What a line made and kept, and its gradient: at the end of the line where there is room, else below it. */
 function notes(line: SourceLine): Child {
   const title = [line.made, line.saved].filter(Boolean).join(" · ");
-  const made = [shortNames(line.made), line.saved].filter(Boolean).join(" · ");
+  const made = gutter(line.made, line.saved);
   if (made === "" && line.grad === "") return false;
   const grad = line.grad !== "" && h("span", { class: "grad" }, line.grad);
   return h("span", { class: "notes" }, made !== "" && h("span", { class: "gutter", title }, made), grad);
@@ -64,11 +66,6 @@ function notes(line: SourceLine): Child {
 function signOf({ payload }: Context, ids: Item[]): Child {
   const findings = payload.findings.filter((finding) => ids.includes(finding.id));
   return findings.length > 0 && severitySign(worst(findings.map((finding) => finding.severity)), 11);
-}
-
-/** `PowBackward0` as `PowB`: the gutter is narrow, and the full name is in its title. */
-function shortNames(names: string): string {
-  return names.replace(/Backward\d*/g, "B");
 }
 
 /** The text with its marks as elements, one within the other where they nest. */

@@ -1,8 +1,9 @@
-"""`%%autograd` and `%autograd`: the extension's side of IPython.
+"""The two magics and the life of a recording.
 
 A cell that begins with `%%autograd` is not run by us: an input transformer (`cells.rewrite`) puts a call of
 `AutogradMagics.start` in place of that line, IPython runs the cell as it always does, and `post_run_cell` ends the
 recording.  So everything about the cell stays as it is: `Out`, `await`, `!cmd`, tracebacks, errors, interrupts.
+After `%autograd on` the same recording begins in `pre_run_cell`, and the cell is not changed at all.
 The cell magic itself is left for help and for `run_cell_magic()` from code.
 """
 
@@ -16,6 +17,7 @@ import dataclasses
 import functools
 import importlib.util
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,15 +25,17 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 from IPython.display import display
-from traitlets import Bool, Enum, Int, TraitError, Unicode
 
-from . import cells, expressions, options, settings
-from .cells import Run, Running
-from .links import Links
-from .options import OptionError, Options
-from .recording import known_sources
-from .settings import is_strict
-from .texts import choose, text
+from .. import cells, options, settings
+from ..cells import Run, Running
+from ..links import Links
+from ..options import OptionError, Options
+from ..recording import known_sources
+from ..settings import is_strict
+from ..texts import choose, text
+from . import commands
+from .always import Always, wants, worth_showing
+from .traits import Choice, Count, Language, Policy
 
 try:
     from IPython.core.magic import output_can_be_silenced as _silenced
@@ -42,41 +46,9 @@ except ImportError:  # IPython 7.34, which Colab has
 
 
 if TYPE_CHECKING:
-    from .recorder import Recorder
-    from .recorder.sources import SourceBook
-    from .report import Report
-
-
-class _OneLine:
-    """Makes a trait refuse a bad value in one line that says what was expected."""
-
-    name: str
-
-    def error(self, obj: Any, value: Any, error: Any = None, info: str | None = None) -> None:
-        lang = obj.words if obj is not None else "en"
-        expected = options.expected(self.name, lang)
-        raise TraitError(text("magic.bad_setting", lang, name=self.name, given=repr(value), expected=expected))
-
-
-class _Choice(_OneLine, Enum):
-    pass
-
-
-class _Switch(_OneLine, Bool):
-    pass
-
-
-class _Count(_OneLine, Int):
-    def validate(self, obj: Any, value: Any) -> Any:
-        return value if type(value) is int and value > 0 else self.error(obj, value)
-
-
-class _Language(_OneLine, Unicode):
-    def validate(self, obj: Any, value: Any) -> Any:
-        try:
-            return choose(value) if value else ""
-        except (ValueError, AttributeError):
-            return self.error(obj, value)
+    from ..recorder import Recorder
+    from ..recorder.sources import SourceBook
+    from ..report import Report
 
 
 @dataclass(eq=False)
@@ -90,6 +62,8 @@ class Active:
     """The cell whose end ends it; None where the cell magic itself does."""
     started_at: tuple[str, int] | None
     """Code file name and line of the call that started it."""
+    asked: bool
+    """Whether the cell itself asks for it; not where `%autograd on` did."""
     told: bool = False
     """Whether a second recording inside this one was already answered."""
 
@@ -114,15 +88,18 @@ class AutogradMagics(Magics):
     """Settings of %%autograd."""
 
     shell: Any
-    matcher: Any = None
-    lang = _Language("", help=text("magic.help.lang")).tag(config=True)
-    display = _Choice(options.DISPLAYS, "auto", help=text("magic.help.display")).tag(config=True)
-    theme = _Choice(settings.THEMES, "auto", help=text("magic.help.theme")).tag(config=True)
-    limit = _Count(settings.LIMIT, help=text("magic.help.limit")).tag(config=True)
-    values = _Switch(True, help=text("magic.help.values")).tag(config=True)
+    lang = Language("", help=options.option_help("lang", "en")).tag(config=True)
+    display = Choice(options.DISPLAYS, "auto", help=text("magic.help.display")).tag(config=True)
+    theme = Choice(settings.THEMES, "auto", help=text("magic.help.theme")).tag(config=True)
+    limit = Count(settings.LIMIT, help=text("magic.help.limit")).tag(config=True)
+    values = Policy(settings.VALUES, "small", help=text("magic.help.values")).tag(config=True)
+    values_budget = Count(settings.VALUES_BUDGET, help=text("magic.help.values_budget")).tag(config=True)
 
     def __init__(self, shell: Any) -> None:
+        self.always: Always | None = None
         self._active: Active | None = None
+        self._reports: list[weakref.ref[Report]] = []
+        self._last: Report | None = None
         self._running = Running(shell)
         self._tracebacks = cells.PlainTracebacks(shell)
         self._links = Links()
@@ -179,44 +156,36 @@ class AutogradMagics(Magics):
     @line_magic("autograd")
     def autograd_line(self, line: str, local_ns: dict[str, Any] | None = None) -> None:
         command, _, rest = line.strip().partition(" ")
-        if not command:
-            print(self._state())
-        elif command == "show":
-            self._show_expressions(rest, {**self.shell.user_ns, **(local_ns or {})})
-        elif command == "explain":
-            self._explain(rest.strip())
-        else:
-            raise UsageError(self._unknown("magic.unknown_command", command, options.COMMANDS))
-
-    def _state(self) -> str:
-        now = text("magic.recording" if self._active else "magic.idle", self.words, cells=len(cells.known))
-        settings = "  ".join(f"{name}={value!r}" for name, value in self._settings().items())
-        usage, flags = options.usage_lines(self.words), options.option_lines(self.words)
-        return "\n".join((now, settings, text("magic.config", self.words), "", usage, "", flags))
-
-    def _show_expressions(self, line: str, names: dict[str, Any]) -> None:
         try:
-            given, found = expressions.read(line, Options(**self._settings()), names, self.words)
+            commands.run(self, command, rest.strip(), {**self.shell.user_ns, **(local_ns or {})})
         except OptionError as error:
             raise UsageError(str(error)) from None
-        self._need_torch()
-        from .recorder import graph_of
-        from .report import Report
 
-        trace = graph_of(found, sources=known_sources(None), namespace=self.shell.user_ns)
-        report = Report(trace, lang=choose(given.lang or None), theme=given.theme)
-        self._present(report, given, self._running.innermost())
+    # ---- what the subcommands ask and do
 
-    def _explain(self, code: str) -> None:
-        from .rules import explain
+    def settings(self) -> dict[str, Any]:
+        """The settings as keywords of `Options`."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(Options) if f.name != "name"}
 
-        if code.upper() not in _codes():
-            raise UsageError(self._unknown("magic.unknown_code", code, _codes()))
-        print(explain(code))
+    def need_torch(self) -> None:
+        """Raise a UsageError where PyTorch is not installed."""
+        if sys.modules.get("torch") is None and importlib.util.find_spec("torch") is None:
+            raise UsageError(text("magic.no_torch", self.words))
 
-    def _unknown(self, key: str, given: str, known: tuple[str, ...]) -> str:
-        hint = options.nearest(given, known, self.words)
-        return text(key, self.words, given=given, known=", ".join(known), hint=hint)
+    @property
+    def recording(self) -> bool:
+        """Whether a recording is going on."""
+        return self._active is not None
+
+    @property
+    def number(self) -> int | None:
+        """Execution count of the cell that is running."""
+        run = self._running.innermost()
+        return run.cell.number if run else None
+
+    def reports(self) -> list[Report]:
+        """The reports that there still are, newest first: the last one, and those that the user kept."""
+        return [report for ref in reversed(self._reports) if (report := ref()) is not None]
 
     # ---- the life of a recording
 
@@ -238,33 +207,28 @@ class AutogradMagics(Magics):
 
     def _options(self, line: str) -> Options:
         try:
-            return options.parse(line, Options(**self._settings()), self.words)
+            return options.parse(line, Options(**self.settings()), self.words)
         except OptionError as error:
             raise UsageError(str(error)) from None
 
-    def _settings(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(Options) if f.name != "name"}
-
-    def _need_torch(self) -> None:
-        if sys.modules.get("torch") is None and importlib.util.find_spec("torch") is None:
-            raise UsageError(text("magic.no_torch", self.words))
-
     @_guarded
-    def _begin(self, given: Options, what: Run | cells.Cell, at: tuple[str, int] | None = None) -> None:
-        self._need_torch()
-        from .recorder import AlreadyRecording, Recorder, tidy
+    def _begin(
+        self, given: Options, what: Run | cells.Cell, at: tuple[str, int] | None = None, asked: bool = True
+    ) -> None:
+        self.need_torch()
+        from ..recorder import AlreadyRecording, Recorder, tidy
 
         book = known_sources(None)
         cells.set_main(book, what, at)
-        keep = {"limit": given.limit, "values": given.values, "strict": is_strict()}
-        recorder = Recorder(sources=book, namespace=self.shell.user_ns, **keep)
+        keep: dict[str, Any] = {name: getattr(given, name) for name in ("limit", "values", "values_budget")}
+        recorder = Recorder(sources=book, namespace=self.shell.user_ns, strict=is_strict(), **keep)
         try:
             recorder.start()
         except AlreadyRecording:
             print(text("magic.already", self.words))
         else:
             self._tracebacks.watch(tidy)
-            self._active = Active(recorder, book, given, what if isinstance(what, Run) else None, at)
+            self._active = Active(recorder, book, given, what if isinstance(what, Run) else None, at, asked)
 
     def _say_already(self, at: tuple[str, int] | None) -> None:
         """Answer a second recording inside the first, once; `%%timeit` repeating its own start is no second one."""
@@ -276,7 +240,10 @@ class AutogradMagics(Magics):
     @_guarded
     def pre_run_cell(self, info: Any) -> None:
         """A cell begins."""
-        self._running.enter(info)
+        run = self._running.enter(info)
+        if self.always is not None and self._active is None and wants(run):
+            self.always.count += 1
+            self._begin(self.always.options, run, None, False)
 
     @_guarded
     def post_run_cell(self, result: Any) -> None:
@@ -289,13 +256,17 @@ class AutogradMagics(Magics):
         finally:
             active = self._active
             if active and active.run and active.run not in self._running:
-                self._finish((result.error_before_exec or result.error_in_exec) if result else asyncio.CancelledError())
+                stopped = result.error_before_exec if result else None
+                self._finish(stopped or (result.error_in_exec if result else asyncio.CancelledError()), stopped is None)
             while self._troubles and not self._running:
                 print(self._troubles.pop(0))
 
     @_guarded
-    def _finish(self, error: BaseException | None) -> None:
-        """End the recording, keep the report and show it."""
+    def _finish(self, error: BaseException | None, ran: bool = True) -> None:
+        """End the recording, keep the report and show it.
+
+        A cell that did not ask for it shows nothing where it never ran, or did nothing of autograd's.
+        """
         active, self._active = self._active, None
         self._tracebacks.release()
         if active is None:
@@ -305,12 +276,21 @@ class AutogradMagics(Magics):
                 cells.set_main(active.book, active.run, active.started_at)  # its execution count is sure only now
         finally:
             trace = active.recorder.stop(error)
-        from .report import Report
+        from ..report import Report
 
         report = Report(trace, lang=choose(active.options.lang or None), theme=active.options.theme)
+        if not active.asked and not (ran and worth_showing(report)):
+            return
+        self._keep(report)
         if active.options.name:
             self.shell.user_ns[active.options.name] = report
-        self._present(report, active.options, active.run or self._running.innermost())
+        self.present(report, active.options, active.run)
+
+    def _keep(self, report: Report) -> None:
+        """Know a report for later: strongly until the next one comes, then for as long as the user keeps it."""
+        self._last = report
+        self._reports = [ref for ref in self._reports if ref() is not None]
+        self._reports.append(weakref.ref(report))
 
     def trouble(self, error: Exception) -> None:
         """A failure of ours: one line under the result of the cell; where tests ask for it, it is raised."""
@@ -322,8 +302,14 @@ class AutogradMagics(Magics):
 
     # ---- showing
 
-    def _present(self, report: Report, given: Options, run: Run | None) -> None:
-        where = given.display if given.display != "auto" else "html" if hasattr(self.shell, "kernel") else "text"
+    def where(self, given: Options) -> str:
+        """Where to show something: as asked, or what fits."""
+        return given.display if given.display != "auto" else "html" if hasattr(self.shell, "kernel") else "text"
+
+    def present(self, report: Report, given: Options, run: Run | None = None) -> None:
+        """Show a report below what is running."""
+        run = run or self._running.innermost()
+        where = self.where(given)
         if where == "widget":
             try:
                 display(report.widget())
@@ -346,60 +332,6 @@ class AutogradMagics(Magics):
             active.recorder.stop(None)
         self._links.close()
         self._running.clear()
+        self.always, self._last = None, None
+        self._reports.clear()
         cells.known.clear()
-
-
-def _codes() -> tuple[str, ...]:
-    from .rules import rules
-
-    return tuple(rule.code for rule in rules())
-
-
-def _completer(names: dict[str, Any]) -> Any:
-    """A matcher for IPython's completer over the user's names, None where it is too old to take one."""
-    try:
-        from IPython.core.completer import SimpleCompletion, context_matcher
-    except ImportError:
-        return None
-
-    @context_matcher(identifier="autograd_magics")
-    def options_of_autograd(context: Any) -> dict[str, Any]:
-        offers = {"explain": _codes, "show": lambda: (k for k, v in names.items() if expressions.is_tensor(v))}
-        found = options.complete(context.text_until_cursor, offers)
-        return {"completions": [SimpleCompletion(text=word, type="param") for word in found], "suppress": bool(found)}
-
-    return options_of_autograd
-
-
-def load(shell: Any) -> None:
-    """Add the magics to a shell; nothing where they are already there."""
-    if AutogradMagics.__name__ in shell.magics_manager.registry:
-        return
-    try:
-        magics = AutogradMagics(shell)
-    except TraitError as error:
-        shell.configurables[:] = [c for c in shell.configurables if not isinstance(c, AutogradMagics)]
-        raise UsageError(str(error)) from None
-    shell.register_magics(magics)
-    shell.input_transformers_cleanup.append(cells.rewrite)  # a property without setter: never `+=`
-    shell.events.register("pre_run_cell", magics.pre_run_cell)
-    shell.events.register("post_run_cell", magics.post_run_cell)
-    magics.matcher = _completer(shell.user_ns)
-    if magics.matcher is not None:
-        shell.Completer.custom_matchers.append(magics.matcher)
-
-
-def unload(shell: Any) -> None:
-    """Take everything that `load` added away again."""
-    magics = shell.magics_manager.registry.pop(AutogradMagics.__name__, None)
-    if magics is None:
-        return
-    magics.close()
-    shell.events.unregister("pre_run_cell", magics.pre_run_cell)
-    shell.events.unregister("post_run_cell", magics.post_run_cell)
-    shell.input_transformers_cleanup.remove(cells.rewrite)
-    for kind in ("cell", "line"):
-        shell.magics_manager.magics[kind].pop(options.MAGIC, None)
-    shell.configurables.remove(magics)
-    if magics.matcher is not None:
-        shell.Completer.custom_matchers.remove(magics.matcher)

@@ -1,0 +1,192 @@
+"""What happens at a moment in one sentence: `Captions(phrases)`, one method for each kind of event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from ..trace import Backward, Call, Failure, GradChange, Gradient, OptimizerStep, Step, Tensor
+from . import format
+from .formulas import local_rule
+from .phrases import Phrases
+
+VALUE = 40
+"""Longest value in a caption, in characters."""
+CODE = 60
+"""Longest piece of source."""
+MANY = 3
+"""Values that are written of several; the rest is counted."""
+
+
+class Captions:
+    """Sentences about the rows of one trace."""
+
+    def __init__(self, phrases: Phrases) -> None:
+        self.phrases, self.graph, self.trace = phrases, phrases.graph, phrases.trace
+
+    # -- pieces --------------------------------------------------------------------------------
+    def _value(self, row: Tensor | Gradient | None) -> str:
+        return self.phrases.maybe(row, VALUE) if not isinstance(row, Tensor) else self.phrases.value(row, VALUE)
+
+    def _values(self, tensors: Iterable[int], named: bool) -> str:
+        rows = [self.trace.tensors[t] for t in tensors]
+        texts = [f"{self.phrases.label(row.id)} = {self._value(row)}" if named else self._value(row) for row in rows]
+        return self._some(texts)
+
+    def _some(self, texts: Sequence[str]) -> str:
+        if len(texts) <= MANY:
+            return ", ".join(texts)
+        return f"{', '.join(texts[:MANY])}, … {self.phrases.count('view.more', len(texts) - MANY)}"
+
+    def _code(self, places: tuple[int, ...], otherwise: str) -> str:
+        """The source text at a place, where it is short."""
+        text = self.graph.segment(self.graph.place(places))
+        if not text or "\n" in text or len(text) > CODE:
+            return otherwise
+        return format.clean(text)
+
+    # -- calls ---------------------------------------------------------------------------------
+    def call(self, call: Call) -> str:
+        """`forward: e = y_pred - y → [0 -1 -2 -3]`."""
+        if call.error is not None:
+            return self.error(call.error, call.places)
+        code = self._call_code(call)
+        if call.inplace and call.inputs and call.outputs:
+            return self._in_place(call, code)
+        data = {"code": code, "value": self._values(call.outputs, named=False)}
+        if call.cut:
+            return self.phrases.text("view.tl_cut", why=self.phrases.cut(call), **data)
+        return self.phrases.text("view.tl_forward" if call.nodes else "view.tl_call", **data)
+
+    def _in_place(self, call: Call, code: str) -> str:
+        before, after = self.trace.tensors[call.inputs[0]], self.trace.tensors[call.outputs[0]]
+        data = {"code": code, "name": self.phrases.label(after.id), "after": self._value(after)}
+        if self.first_written(call):
+            return self.phrases.text("view.tl_made", **data)
+        key = "view.tl_update" if after.leaf else "view.tl_inplace"
+        return self.phrases.text(key, before=self._value(before), **data)
+
+    def first_written(self, call: Call) -> bool:
+        """Whether what the call changed was only memory before, as `torch.empty` gives it."""
+        storage = self.trace.tensors[call.outputs[0]].storage
+        maker = self._first.get(storage)
+        changes = self.graph.changes_of_storage(storage)
+        return maker is not None and maker.name.startswith("empty") and changes[:1] == (call,)
+
+    @cached_property
+    def _first(self) -> dict[int | None, Call | None]:
+        """By storage: the call that made the first tensor in it."""
+        found: dict[int | None, Call | None] = {None: None}
+        for row in self.trace.tensors:
+            found.setdefault(row.storage, self.graph.maker(row.id))
+        return found
+
+    def _call_code(self, call: Call) -> str:
+        """`e = y_pred - y`; the call itself where several stand behind the same piece of source, as in a module."""
+        shown = self.phrases.operation(call)
+        code = shown if call.places in self._shared else self._code(call.places, shown)
+        name = next((self._assigned[t] for t in call.outputs if t in self._assigned), "")
+        return f"{name} = {code}" if name and not call.inplace else code
+
+    @cached_property
+    def _assigned(self) -> dict[int, str]:
+        """By tensor row: the first name that it was assigned to."""
+        found: dict[int, str] = {}
+        for name in self.trace.names:
+            if name.place is not None:
+                found.setdefault(name.tensor, format.clip(format.clean(name.name), CODE))
+        return found
+
+    @cached_property
+    def _shared(self) -> frozenset[tuple[int, ...]]:
+        """Places from which several calls were made in one go."""
+        calls = self.graph.operations
+        pairs = zip(calls, calls[1:], strict=False)
+        return frozenset(a.places for a, b in pairs if a.places == b.places and not self._named(a))
+
+    def _named(self, call: Call) -> bool:
+        return any(t in self._assigned for t in call.outputs)
+
+    # -- backwards -----------------------------------------------------------------------------
+    def begin(self, row: Backward) -> str:
+        """`J.backward() begins: ∂J/∂J = 1`."""
+        pairs = zip(row.roots, (*row.gradients, *[None] * len(row.roots)), strict=False)
+        names = [(self.phrases.label(t), "1" if g is None else self._value(g)) for t, g in pairs]
+        values = self._some([f"∂{name}/∂{name} = {value}" for name, value in names])
+        return self.phrases.text("view.tl_begin", code=self._code(row.places, format.clean(row.kind)), values=values)
+
+    def returned(self, row: Backward) -> str:
+        """`torch.autograd.grad(y, x) gives dy = 32`."""
+        values = self._values([t for t in row.results if t is not None], named=True)
+        return self.phrases.text("view.tl_returned", code=self._code(row.places, format.clean(row.kind)), values=values)
+
+    def step(self, step: Step) -> str:
+        """`backward through PowBackward0: came in [1 1], rule grad · 2 · e, went out [0 -2]`."""
+        node = self.trace.nodes[step.node]
+        came = self._some([self._value(g) for g in step.received if g is not None]) or "None"
+        sent = [(t, g) for (t, _), g in zip(node.edges, step.sent, strict=False) if g is not None]
+        went = [self._value(g) for _, g in sent]
+        if len(sent) > 1:
+            went = [f"{self._target(target)}: {value}" for (target, _), value in zip(sent, went, strict=True)]
+        data = {"node": format.clean(node.name), "came": came, "went": self._some(went), "rule": self._rule(step)}
+        key = "end" if not went else "rule" if data["rule"] else "plain"
+        return self.phrases.text(f"view.tl_step_{key}", **data)
+
+    def _rule(self, step: Step) -> str:
+        """The local rule of a node; empty where none is known, or where it is too long for a caption."""
+        rule = local_rule(self.graph, step, self.phrases.minus)
+        if rule.kind not in ("textbook", "torch"):
+            return ""
+        alone = len(rule.inputs) == 1
+        text = ", ".join(one.named if alone else f"{one.name or one.argument}: {one.named}" for one in rule.inputs)
+        return text if format.columns(text) <= CODE else ""
+
+    def _target(self, node: int | None) -> str:
+        if node is None:
+            return "…"
+        row = self.graph.node_tensor(node)
+        return self.phrases.node(node) if row is None else self.phrases.label(row.id)
+
+    # -- .grad and values ----------------------------------------------------------------------
+    def change(self, change: GradChange) -> str:
+        """`w.grad: None + [-28] → [-28]`."""
+        data = {
+            "name": self.phrases.label(change.tensor),
+            "before": self._value(change.before),
+            "added": self._value(change.added),
+            "after": self._value(change.after),
+            "what": self.phrases.text(f"view.change_{change.kind}"),
+        }
+        return self.phrases.text("view.tl_added" if change.added is not None else "view.tl_grad", **data)
+
+    def optimizer(self, row: OptimizerStep, after: Sequence[int]) -> str:
+        """`opt.step(): w [1] → [1.28]`."""
+        pairs = [(self.trace.tensors[a], self.trace.tensors[b]) for a, b in zip(row.parameters, after, strict=True)]
+        moved = [
+            f"{self.phrases.label(new.id)} {self._value(old)} → {self._value(new)}"
+            for old, new in pairs
+            if old.id != new.id
+        ]
+        code = self._optimizer_code(row)
+        if not moved:
+            return self.phrases.text("view.tl_optimizer_idle", code=code)
+        return self.phrases.text("view.tl_optimizer", code=code, changes=self._some(moved))
+
+    def zeroed(self, row: OptimizerStep, changes: Sequence[GradChange]) -> str:
+        """`opt.zero_grad(): w.grad [-28] → None`."""
+        moved = [
+            f"{self.phrases.label(c.tensor)}.grad {self._value(c.before)} → {self._value(c.after)}" for c in changes
+        ]
+        return self.phrases.text("view.tl_optimizer", code=self._optimizer_code(row), changes=self._some(moved))
+
+    def _optimizer_code(self, row: OptimizerStep) -> str:
+        optimizer = None if row.optimizer is None else self.trace.optimizers[row.optimizer]
+        name = "" if optimizer is None else optimizer.name or optimizer.type
+        return self._code(row.places, format.clean(f"{name}.{row.kind}()"))
+
+    # -- errors --------------------------------------------------------------------------------
+    def error(self, error: Failure, places: tuple[int, ...]) -> str:
+        """`J.backward() raised RuntimeError: element 0 of tensors does not require grad...`."""
+        message = format.clip(format.clean(f"{error.type}: {error.message}"), 160)
+        code = self._code(places, "")
+        return self.phrases.text("view.tl_error", code=code, error=message) if code else message
