@@ -44,9 +44,9 @@ class Frozen:
         tape = self.tape
         name, storage, warned = maker(Name), maker(Storage), maker(Warned)
         return {
-            "storages": tuple([storage(i, size, device_name(on)) for i, (size, on) in enumerate(tape.storages)]),
+            "storages": tuple([storage((i, size, device_name(on))) for i, (size, on) in enumerate(tape.storages)]),
             "tensors": tuple(self.tensors()),
-            "names": tuple([name(i, *row) for i, row in enumerate(tape.names)]),
+            "names": tuple([name((i, *row)) for i, row in enumerate(tape.names)]),
             "calls": tuple(self.calls()),
             "accesses": tuple(self.accesses()),
             "nodes": tuple(self.nodes()),
@@ -55,7 +55,7 @@ class Frozen:
             "steps": tuple(self.steps()),
             "changes": tuple(self.changes()),
             "warnings": tuple(
-                [warned(i, *row[:3], self.of_site(row[3])) for i, row in enumerate(tape.warnings)]
+                [warned((i, *row[:3], self.of_site(row[3]))) for i, row in enumerate(tape.warnings)]
             ),
         }  # fmt: skip
 
@@ -70,23 +70,23 @@ class Frozen:
             (at, obj, version, shape, dtype, device, storage, size,
              needs, leaf, node, nr, call, retains, param, value, of) = row  # fmt: skip
             origin = origins.get(obj) if call is None and origins else None
-            earlier: tuple[Any, ...] = ()
+            earlier: tuple[Any, ...] = (None, None, None, None)
             if origin is not None:
                 earlier = (self.first(origin.site), origin.cut, self.first(origin.cut_site), origin.cut_source)
-            yield make(
+            yield make((
                 i, at, obj, version, shape, dtype_name(dtype), device_name(device), storage, size, needs, leaf,
                 node, nr, call, retains, param, plain(value), of, *earlier,
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def saved(self) -> Iterator[Saved]:
         make = maker(Saved)
         for i, row in enumerate(self.tape.saved):
             at, node, slot, owner, storage, shape, dtype, device, size, version, changed, hidden = row
             place, by = (self.first(changed.site), changed.name) if changed is not None else (None, None)
-            yield make(
+            yield make((
                 i, at, node, slot, owner, storage, shape, dtype_name(dtype) if dtype is not None else "",
                 device_name(device), size, version, place, by, hidden,
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def calls(self) -> Iterator[Call]:
         make, of_site = maker(Call), self.of_site
@@ -96,12 +96,12 @@ class Frozen:
                 nodes.setdefault(node.call, []).append(node.row)
         for i, draft in enumerate(self.tape.calls):
             places = of_site(draft.site)
-            yield make(
+            yield make((
                 i, draft.at, draft.end, draft.name, draft.qualified, places, tuple(draft.inputs),
                 _constants(draft.constants) if draft.constants else (), tuple(draft.outputs), tuple(nodes.get(i, ())),
                 draft.inplace, draft.grad_enabled, draft.cut,
                 None if draft.error is None else Failure(draft.end, *draft.error, places),
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def accesses(self) -> Iterator[Access]:
         """Only the readings that the user's own code made: torch's own look at `.grad` all the time."""
@@ -110,7 +110,7 @@ class Frozen:
         for at, attribute, tensor, site, result, node in self.tape.accesses:
             if site.direct:
                 name = site.assigned[0].name if site.assigned else None
-                yield make(i, at, attribute, tensor, self.of_site(site), result, node, name)
+                yield make((i, at, attribute, tensor, self.of_site(site), result, node, name))
                 i += 1
 
     def nodes(self) -> Iterator[Node]:
@@ -118,22 +118,21 @@ class Frozen:
         for i, draft in enumerate(self.tape.nodes):
             by = draft.freed_by
             freed_site = self.tape.backwards[by].site if by is not None else draft.freed
-            yield make(
+            yield make((
                 i, draft.at, draft.name, draft.call, draft.origin, self.first(draft.site), draft.edges, draft.leaf,
                 draft.order, by, draft.freed_at, self.first(freed_site),
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def backward(self, i: int, draft: BackwardDraft) -> Backward:
         places = self.of_site(draft.site)
         error = None
         if draft.error is not None:
             error = Failure(draft.end, *draft.error, places, draft.failed_node)
-        row: Backward = maker(Backward)(
+        return Backward(
             i, draft.at, draft.end, draft.kind, places, tuple(draft.roots), self.gradients.all(draft.gradients),
             None if draft.inputs is None else tuple(draft.inputs), draft.retain_graph, draft.create_graph, draft.order,
             tuple(draft.results), error,
         )  # fmt: skip
-        return row
 
     def steps(self) -> Iterator[Step]:
         """What a node sent is what its parents received, unless it had to be listened to."""
@@ -152,15 +151,15 @@ class Frozen:
             else:
                 behind = [(received.get((backward, parent), nothing), nr) for parent, nr in nodes[node].edges]
                 parts = tuple([got[nr] if nr < len(got) else None for got, nr in behind])
-            yield make(i, at, backward, node, received[backward, node], parts)
+            yield make((i, at, backward, node, received[backward, node], parts))
 
     def changes(self) -> Iterator[GradChange]:
         make, one, of_site = maker(GradChange), self.gradients.one, self.of_site
         for i, row in enumerate(self.tape.changes):
             at, obj, tensor, kind, backward, site, before, added, after, origin = row
-            yield make(
+            yield make((
                 i, at, obj, tensor, kind, backward, of_site(site), one(before), one(added), one(after), of_site(origin)
-            )
+            ))  # fmt: skip
 
 
 def freeze(tape: Tape, failure: Failure | None) -> Trace:

@@ -136,7 +136,7 @@ class Nodes:
         nodes.append(draft)
         node.metadata[KEY] = draft
         if earlier is not None:
-            draft.freed, draft.versions = earlier.freed, earlier.versions
+            draft.freed, draft.versions, draft.hooks = earlier.freed, earlier.versions, earlier.hooks
         if draft.freed is None:
             self.read_saved(node, draft, earlier is None)
         return row

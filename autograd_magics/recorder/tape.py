@@ -41,7 +41,7 @@ class NodeDraft:
 
     __slots__ = (
         "run", "row", "at", "name", "call", "origin", "site", "edges", "leaf", "order", "freed_by", "freed_at",
-        "freed", "has_saved", "versions",
+        "freed", "has_saved", "versions", "hooks",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +65,8 @@ class NodeDraft:
         self.has_saved = False
         self.versions: dict[str, int] | None = None
         """By slot: PyTorch's version counter of a saved tensor when it was saved, where it was not 0."""
+        self.hooks: dict[int, Any] | None = None
+        """The dict of hooks that the node was given (`hooks`); empty but while the engine runs."""
 
 
 @dataclass(slots=True)
