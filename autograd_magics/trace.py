@@ -298,6 +298,19 @@ class GradChange(NamedTuple):
     """Where the value before was last written, also in an earlier recorded cell."""
 
 
+class Hook(NamedTuple):
+    """A hook that the user's code put on a tensor: backward may change what flows through it."""
+
+    id: int
+    at: int
+    tensor: int
+    kind: str
+    """`"tensor"` (`register_hook`) or `"post_accumulate_grad"`."""
+    name: str
+    """Name of the function."""
+    places: Ids
+
+
 class Warned(NamedTuple):
     """A Python warning of PyTorch's own."""
 
@@ -311,7 +324,7 @@ class Warned(NamedTuple):
 TABLES: dict[str, type] = {
     "sources": Source, "places": Place, "storages": Storage, "tensors": Tensor, "names": Name,
     "calls": Call, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
-    "steps": Step, "changes": GradChange, "warnings": Warned,
+    "steps": Step, "changes": GradChange, "hooks": Hook, "warnings": Warned,
 }  # fmt: skip
 
 
@@ -337,6 +350,7 @@ class Trace:
     backwards: tuple[Backward, ...] = ()
     steps: tuple[Step, ...] = ()
     changes: tuple[GradChange, ...] = ()
+    hooks: tuple[Hook, ...] = ()
     warnings: tuple[Warned, ...] = ()
     failure: Failure | None = None
     """The exception that ended the cell."""

@@ -167,6 +167,7 @@ class Backwards:
         listener = self._listener(run)
         light = run.request.reaches_all_leaves and can_listen()
         shared: set[int] = set()
+        hooked = {draft.row for _, draft in queue if draft.hooked}
         for node, draft in queue:  # grows while it is gone through
             if draft.leaf is not None and self._expect(run, draft.row, node):
                 continue
@@ -185,8 +186,10 @@ class Backwards:
                 else:
                     behind = marks[row] = nodes[row]
                     queue.append((parent, behind))
-        if shared:
-            self._watch_shared(run, queue, shared)
+                    if behind.hooked or (behind.leaf is not None and _has_hooks(parent)):
+                        hooked.add(row)
+        if shared or hooked:
+            self._watch_senders(run, queue, shared, hooked)
 
     def _first(self, run: Run) -> list[tuple[Any, NodeDraft]]:
         """The nodes of the roots, each once."""
@@ -214,8 +217,13 @@ class Backwards:
             return True
         return False
 
-    def _watch_shared(self, run: Run, queue: list[tuple[Any, NodeDraft]], shared: set[int]) -> None:
-        """Post-hooks where several edges lead to one input of a node; `shared` are the nodes with several edges."""
+    def _watch_senders(
+        self, run: Run, queue: list[tuple[Any, NodeDraft]], shared: set[int], hooked: set[int]
+    ) -> None:
+        """Post-hooks where what is sent is not what is received: several edges lead to one input, or hooks lie between.
+
+        shared: nodes with several edges.  hooked: nodes whose tensor has a hook of the user's.
+        """
         edges: dict[tuple[int | None, int], int] = {}
         for _, draft in queue:
             for edge in draft.edges:
@@ -223,9 +231,21 @@ class Backwards:
                     edges[edge] = edges.get(edge, 0) + 1
         for node, draft in queue:
             for edge in draft.edges:
-                if edge[0] in shared and edges[edge] > 1:
+                if edge[0] in hooked or (edge[0] in shared and edges[edge] > 1):
                     run.handles.append(node.register_hook(self._sender(run, draft.row)))
                     break
+
+    def hooked(self, owner: torch.Tensor, hook: Any, site: Site) -> None:
+        """The user put a hook on a tensor: backward may change what flows through it."""
+        tape = self._tape
+        state = self._tensors.state(owner)
+        node = tape.tensors[state][10]
+        if node is not None:
+            tape.nodes[node].hooked = True
+        late = (owner._post_accumulate_grad_hooks or {}).values()
+        kind = "post_accumulate_grad" if any(hook is one for one in late) else "tensor"
+        name = getattr(hook, "__qualname__", type(hook).__name__).rpartition(".")[2]
+        tape.hooks.append((tape.tick(), state, kind, name, site))
 
     # -- on the engine's threads ---------------------------------------------------------------
     def _listener(self, run: Run) -> Callable[[int], Callable[[Any], None]]:
@@ -372,6 +392,11 @@ class Backwards:
         draft.results = results
         tape.calls[call].outputs = outputs
         tape.calls[call].end = tape.tick()
+
+
+def _has_hooks(accumulate: Any) -> bool:
+    """Whether the leaf of an AccumulateGrad node has hooks of the user's, perhaps from before the recording."""
+    return bool(getattr(accumulate.variable, "_backward_hooks", None))
 
 
 def _take_off(handles: list[Any]) -> None:

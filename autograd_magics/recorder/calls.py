@@ -23,6 +23,7 @@ from .compiled import MODULE, CompiledProbe
 from .functions import (
     BACKWARD,
     CALL,
+    HOOK,
     NAMED_CUTS,
     READ_GRAD,
     READ_GRAD_FN,
@@ -206,6 +207,8 @@ class CallProbe(TorchFunctionMode):
         elif kind == READ_GRAD_FN:
             node = None if result is None else self._backwards.nodes.row(result)
             self._grads.access("grad_fn", owner, pending, None, node)
+        elif kind == HOOK:
+            self._backwards.hooked(owner, args[1] if len(args) > 1 else None, pending)
         elif kind == WRITE_GRAD:
             self._grads.written(owner, args[1] if len(args) > 1 else None, pending)
         else:

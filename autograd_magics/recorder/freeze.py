@@ -15,6 +15,7 @@ from ..trace import (
     Call,
     Failure,
     GradChange,
+    Hook,
     Name,
     Node,
     Saved,
@@ -54,6 +55,7 @@ class Frozen:
             "backwards": tuple([self.backward(i, draft) for i, draft in enumerate(tape.backwards)]),
             "steps": tuple(self.steps()),
             "changes": tuple(self.changes()),
+            "hooks": tuple([Hook(i, *row[:4], self.of_site(row[4])) for i, row in enumerate(tape.hooks)]),
             "warnings": tuple(
                 [warned((i, *row[:3], self.of_site(row[3]))) for i, row in enumerate(tape.warnings)]
             ),

@@ -136,7 +136,8 @@ class Nodes:
         nodes.append(draft)
         node.metadata[KEY] = draft
         if earlier is not None:
-            draft.freed, draft.versions, draft.hooks = earlier.freed, earlier.versions, earlier.hooks
+            draft.freed, draft.versions = earlier.freed, earlier.versions
+            draft.hooks, draft.hooked = earlier.hooks, earlier.hooked
         if draft.freed is None:
             self.read_saved(node, draft, earlier is None)
         return row
