@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -17,6 +18,7 @@ from .trace import (
     Call,
     GradChange,
     Gradient,
+    Hook,
     Name,
     Node,
     Past,
@@ -25,6 +27,7 @@ from .trace import (
     Step,
     Tensor,
     Trace,
+    Value,
 )
 
 NOT_DRAWN = frozenset({"requires_grad_", "retain_grad", "zero_", "register_hook"})
@@ -45,6 +48,29 @@ def _grouped(rows: Iterable[T], key: Callable[[T], int | None]) -> dict[int, tup
         if group is not None:
             found[group].append(row)
     return {group: tuple(members) for group, members in found.items()}
+
+
+ROUNDING = 1e-2
+"""Relative difference of a sum made here from the engine's own in half precision."""
+
+
+def _sum(one: Value, other: Value) -> Value:
+    """The sum of two nested lists of equal shape; None where it cannot be told from their numbers."""
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        parts = [_sum(a, b) for a, b in zip(one, other, strict=True)]
+        return None if any(part is None for part in parts) else parts
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return one + other
+    return None
+
+
+def _close(one: Value, other: Value) -> bool:
+    """Whether two nested lists of numbers are the same but for rounding."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_close, one, other))
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=1e-6)
+    return bool(one == other)
 
 
 class Graph:
@@ -266,6 +292,48 @@ class Graph:
                 if change.backward is not None and change.added is not None:
                     found.append((self.trace.backwards[change.backward], change.added))
         return tuple(sorted([*found, *self._returned_by_object.get(row.object, ())], key=lambda pair: pair[0].at))
+
+    # -- hooks -----------------------------------------------------------------------------------
+    @functools.cached_property
+    def _hooks_by_node(self) -> dict[int, tuple[Hook, ...]]:
+        return _grouped(self.trace.hooks, self._node_of_hook)
+
+    def _node_of_hook(self, hook: Hook) -> int | None:
+        tensor = self.trace.tensors[hook.tensor]
+        return tensor.node if tensor.node is not None else self._accumulators.get(tensor.object)
+
+    @functools.cached_property
+    def _accumulators(self) -> dict[int, int]:
+        """By object: the AccumulateGrad node of a leaf."""
+        leaves = (node for node in self.trace.nodes if node.leaf is not None)
+        return {self.trace.tensors[node.leaf].object: node.id for node in leaves if node.leaf is not None}
+
+    def hooks_of(self, node: int) -> tuple[Hook, ...]:
+        """The hooks that the user put on what a node gave, or on the leaf of an AccumulateGrad node."""
+        return self._hooks_by_node.get(node, ())
+
+    @functools.cached_property
+    def _steps_above(self) -> dict[tuple[int, int], list[tuple[Step, int]]]:
+        """By backward and node: each step that sent something there, with the number of its edge."""
+        found: dict[tuple[int, int], list[tuple[Step, int]]] = defaultdict(list)
+        for step in self.trace.steps:
+            for number, (target, _) in enumerate(self.trace.nodes[step.node].edges):
+                if target is not None:
+                    found[step.backward, target].append((step, number))
+        return found
+
+    def before_hooks(self, step: Step) -> Gradient | None:
+        """What was sent to a node of one input whose hooks changed it; None where they did not, or it is not known."""
+        if len(step.received) != 1 or step.received[0] is None:
+            return None
+        sent = [one.sent[number] for one, number in self._steps_above.get((step.backward, step.node), ())]
+        if not sent or any(one is None for one in sent):
+            return None
+        total = functools.reduce(_sum, (one.value for one in sent if one is not None))
+        after = step.received[0]
+        if total is None or after.value is None or _close(total, after.value):
+            return None
+        return after._replace(value=total)
 
     @functools.cached_property
     def _returned_by_object(self) -> dict[int, tuple[tuple[Backward, Gradient], ...]]:

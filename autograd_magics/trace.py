@@ -19,8 +19,8 @@ import json
 import pathlib
 import types
 import typing
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 FORMAT = "autograd_magics.trace"
 VERSION = 1
@@ -34,8 +34,7 @@ class TraceError(ValueError):
     """A trace file could not be read; the message says what was given and what to do."""
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A text that calls came from: a notebook cell or a Python file."""
 
     id: int
@@ -46,12 +45,11 @@ class Source:
     filename: str
     text: str | None
     """The whole cell as the user wrote it; None where it could not be read or is a file."""
-    line_texts: dict[str, str] = field(default_factory=dict)
+    line_texts: dict[str, str]
     """For files: only the lines that places point at, by line number as text."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """An exact span of source.  Lines count from 1, columns from 0 in characters."""
 
     id: int
@@ -64,8 +62,7 @@ class Place:
     """Name of the code object: `"<module>"` for the body of a cell."""
 
 
-@dataclass(frozen=True)
-class Storage:
+class Storage(NamedTuple):
     """A block of memory that one or more tensors look into."""
 
     id: int
@@ -73,15 +70,14 @@ class Storage:
     device: str
 
 
-@dataclass(frozen=True)
-class Stats:
+class Stats(NamedTuple):
     """Figures of a tensor in its own unit; of a complex one those of its absolute values.
 
     All are computed in double precision, so integers beyond 2**53 are rounded.
     """
 
-    count: int
-    """Elements; those that are neither NaN nor infinite are called finite."""
+    elements: int
+    """Those that are neither NaN nor infinite are called finite."""
     mean: float | None
     """Of the finite elements; None where there is none, or where double precision overflows."""
     std: float | None
@@ -101,8 +97,7 @@ class Stats:
     block has none.  Blocks are of one size, except the last of each row and column."""
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """A tensor as it was at one moment.  An in-place change makes a new row of the same `object`."""
 
     id: int
@@ -144,8 +139,7 @@ class Tensor:
     """Figures of a larger tensor, where they were asked for."""
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """A name that the user's code gave to a tensor."""
 
     id: int
@@ -159,8 +153,7 @@ class Name:
     """Code object whose variable it is: `"<module>"` for the user's namespace."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """An exception, as PyTorch or Python raised it."""
 
     at: int
@@ -172,8 +165,7 @@ class Failure:
     """The autograd node that was running or was called, where known."""
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A call of torch's Python API, seen where the user's code made it."""
 
     id: int
@@ -201,8 +193,7 @@ class Call:
     error: Failure | None = None
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """A reading of `.grad` or `.grad_fn` by the user's code."""
 
     id: int
@@ -218,8 +209,7 @@ class Access:
     """The name that the result was assigned to, if it was."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A node of autograd's own graph (`grad_fn`); AccumulateGrad nodes stand for leaves."""
 
     id: int
@@ -245,8 +235,7 @@ class Node:
     """Where that backward was called, also in an earlier recorded cell."""
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(NamedTuple):
     """A tensor that a node keeps for backward."""
 
     id: int
@@ -271,8 +260,7 @@ class Saved:
     """Kept through hooks (checkpoint, offload): never unpacked, size unknown."""
 
 
-@dataclass(frozen=True)
-class Gradient:
+class Gradient(NamedTuple):
     """A gradient that travelled: metadata, and the value of a small one."""
 
     shape: Ids
@@ -283,8 +271,7 @@ class Gradient:
     """Figures of a larger one, where they were asked for."""
 
 
-@dataclass(frozen=True)
-class Backward:
+class Backward(NamedTuple):
     """One run of the engine: `.backward()`, `autograd.backward` or `autograd.grad`."""
 
     id: int
@@ -307,8 +294,7 @@ class Backward:
     error: Failure | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A node run by the engine."""
 
     id: int
@@ -321,8 +307,7 @@ class Step:
     """One for each edge; None where none was sent or it could not be told."""
 
 
-@dataclass(frozen=True)
-class GradChange:
+class GradChange(NamedTuple):
     """A change of a tensor's `.grad`."""
 
     id: int
@@ -344,8 +329,20 @@ class GradChange:
     """Where the value before was last written, also in an earlier recorded cell."""
 
 
-@dataclass(frozen=True)
-class Warned:
+class Hook(NamedTuple):
+    """A hook that the user's code put on a tensor: backward may change what flows through it."""
+
+    id: int
+    at: int
+    tensor: int
+    kind: str
+    """`"tensor"` (`register_hook`) or `"post_accumulate_grad"`."""
+    name: str
+    """Name of the function."""
+    places: Ids
+
+
+class Warned(NamedTuple):
     """A Python warning of PyTorch's own."""
 
     id: int
@@ -355,8 +352,7 @@ class Warned:
     places: Ids
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """A variable that still held a tensor with a graph behind it when the recording ended."""
 
     id: int
@@ -365,8 +361,7 @@ class Holder:
     tensor: int
 
 
-@dataclass(frozen=True)
-class Optimizer:
+class Optimizer(NamedTuple):
     """A `torch.optim` optimizer that took part: one that made a step, or holds tensors of this trace."""
 
     id: int
@@ -378,8 +373,7 @@ class Optimizer:
     """Its parameters that this trace knows, of all groups, in their order; each in one of its states."""
 
 
-@dataclass(frozen=True)
-class OptimizerStep:
+class OptimizerStep(NamedTuple):
     """A call of an optimizer's `step()`, or of a `zero_grad()` that changed gradients."""
 
     id: int
@@ -398,8 +392,7 @@ class OptimizerStep:
     """Those of `parameters` whose `.grad` was None when it began: a step passes over them."""
 
 
-@dataclass(frozen=True)
-class Formula:
+class Formula(NamedTuple):
     """A derivative formula as the installed torch's own `derivatives.yaml` writes it: C++, whitespace joined."""
 
     id: int
@@ -412,14 +405,13 @@ class Formula:
     text: str
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """A change of a leaf, or of its `.grad`, before this recording: a page of its story."""
 
     kind: str
     """`"first"` (when a recording first saw the leaf), a kind of `GradChange`, `"stepped"` (its value, by an
     optimizer), `"updated"` (its value, by another call), `"moved"` (its value; nobody was watching), `"left_out"`
-    (`count` pages that are not kept)."""
+    (`pages` pages that are not kept)."""
     cell: int | None
     """Execution count of the cell where it happened."""
     file: str | None
@@ -432,11 +424,10 @@ class Past:
     after: Gradient | None
     by: str | None = None
     """What changed the value: an optimizer's name, or the name of the call."""
-    count: int = 0
+    pages: int = 0
 
 
-@dataclass(frozen=True)
-class History:
+class History(NamedTuple):
     """The story of a leaf before this recording, oldest first, as far as recordings saw it."""
 
     id: int
@@ -447,7 +438,7 @@ class History:
 TABLES: dict[str, type] = {
     "sources": Source, "places": Place, "storages": Storage, "tensors": Tensor, "names": Name,
     "calls": Call, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
-    "steps": Step, "changes": GradChange, "warnings": Warned, "optimizers": Optimizer,
+    "steps": Step, "changes": GradChange, "hooks": Hook, "warnings": Warned, "optimizers": Optimizer,
     "optimizer_steps": OptimizerStep, "holders": Holder, "formulas": Formula, "history": History,
 }  # fmt: skip
 
@@ -474,6 +465,7 @@ class Trace:
     backwards: tuple[Backward, ...] = ()
     steps: tuple[Step, ...] = ()
     changes: tuple[GradChange, ...] = ()
+    hooks: tuple[Hook, ...] = ()
     warnings: tuple[Warned, ...] = ()
     optimizers: tuple[Optimizer, ...] = ()
     optimizer_steps: tuple[OptimizerStep, ...] = ()
@@ -525,15 +517,15 @@ def load(path: str | pathlib.Path) -> Trace:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        names = getattr(value, "_fields", None)
+        items = [_plain(item) for item in value]
+        return items if names is None else dict(zip(names, items, strict=True))
     return value
 
 
-def _columns(row: type, rows: tuple[Any, ...]) -> dict[str, list[Any]]:
-    return {f.name: [_plain(getattr(r, f.name)) for r in rows] for f in dataclasses.fields(row) if f.name != "id"}
+def _columns(row: Any, rows: tuple[Any, ...]) -> dict[str, list[Any]]:
+    return {name: [_plain(r[i]) for r in rows] for i, name in enumerate(row._fields) if name != "id"}
 
 
 def _shorten(text: str) -> str:
@@ -574,7 +566,7 @@ def _rows(row: type, columns: dict[str, list[Any]]) -> tuple[Any, ...]:
 
 
 def _typed(hint: Any, value: Any) -> Any:
-    """`value` as the dataclass field of that type holds it; a value of another type raises."""
+    """`value` as the field of that type holds it; a value of another type raises."""
     if hint is Any or hint == Any | None:
         return value
     origin = typing.get_origin(hint)
@@ -589,9 +581,9 @@ def _typed(hint: Any, value: Any) -> Any:
         if kinds[-1] is Ellipsis:
             return tuple(_typed(kinds[0], item) for item in value)
         return tuple(_typed(kind, item) for kind, item in zip(kinds, value, strict=True))
-    if dataclasses.is_dataclass(hint):
-        hints = _hints(typing.cast(type, hint))
-        return hint(**{k: _typed(hints[k], v) for k, v in value.items() if k in hints})  # type: ignore[operator]
+    if hasattr(hint, "_fields"):
+        hints = _hints(hint)
+        return hint(**{k: _typed(hints[k], v) for k, v in value.items() if k in hints})
     expected = origin or hint
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         raise TypeError(f"expected {expected.__name__}, got {value!r}")
@@ -614,23 +606,20 @@ def _check_references(trace: Trace) -> None:
     for table in TABLES:
         for row in getattr(trace, table):
             _check_row(row, sizes)
-    for row in (trace, trace.failure):
-        if row is not None:
-            _check_row(row, sizes)
+    if trace.failure is not None:
+        _check_row(trace.failure, sizes)
+    _check_ids(trace, "source", (trace.source,), sizes["sources"])
 
 
 def _check_row(row: Any, sizes: dict[str, int]) -> None:
-    for f in dataclasses.fields(row):
-        value = getattr(row, f.name)
-        if f.name == "error" and value is not None:
+    for name, value in zip(row._fields, row, strict=True):
+        if name == "error" and value is not None:
             _check_row(value, sizes)
-        elif f.name == "edges":
-            _check_ids(row, f.name, [n for n, _ in value], sizes["nodes"])
-        elif f.name in _REFERENCES and not isinstance(row, Trace) and (type(row), f.name) != (Tensor, "leaf"):
-            ids = value if isinstance(value, tuple) else (value,)
-            _check_ids(row, f.name, ids, sizes[_REFERENCES[f.name]])
-    if isinstance(row, Trace):
-        _check_ids(row, "source", (row.source,), sizes["sources"])
+        elif name == "edges":
+            _check_ids(row, name, [n for n, _ in value], sizes["nodes"])
+        elif name in _REFERENCES and (type(row), name) != (Tensor, "leaf"):
+            ids = value if type(value) is tuple else (value,)
+            _check_ids(row, name, ids, sizes[_REFERENCES[name]])
 
 
 def _check_ids(row: Any, name: str, ids: typing.Iterable[int | None], size: int) -> None:

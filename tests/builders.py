@@ -6,7 +6,6 @@ row (or of the backward) that came out of it.  Places are given by the source te
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import defaultdict
 from typing import Any
@@ -80,13 +79,13 @@ class Cell:
         return len(rows) - 1
 
     def change(self, table: str, id: int, **fields: Any) -> None:
-        self.tables[table][id] = dataclasses.replace(self.tables[table][id], **fields)
+        self.tables[table][id] = self.tables[table][id]._replace(**fields)
 
     def source(self, text: str, number: int | None) -> int:
         """Another cell; the first one is the recorded cell."""
         filename = f"<ipython-input-{number}>" if number is not None else "train.py"
         kind = "cell" if number is not None else "file"
-        return self.append("sources", Source, kind=kind, number=number, filename=filename, text=text)
+        return self.append("sources", Source, kind=kind, number=number, filename=filename, text=text, line_texts={})
 
     def at(self, code: str | int | None, source: int = 0) -> tuple[int, ...]:
         """Places for a piece of source text (the first line that holds it), or for a place id."""
@@ -382,7 +381,7 @@ def hostile() -> tuple[Cell, Finding]:
                   constants=((HOSTILE, HOSTILE),), qualified=HOSTILE)  # fmt: skip
     cell.call("w * x", HOSTILE, (z,), error=("RuntimeError", HOSTILE))
     cell.backward("z.backward()", z, {z: [1.0], w: [2.0]}, kind=HOSTILE)
-    cell.tables["sources"][0] = dataclasses.replace(cell.tables["sources"][0], filename=HOSTILE)
+    cell.tables["sources"][0] = cell.tables["sources"][0]._replace(filename=HOSTILE)
     cell.fail("RuntimeError", HOSTILE, "z.backward()")
     data = {"name": tag("tensor", w), "shape": tag("shape", (1,)), "here": tag("place", 0), "why": HOSTILE}
     return cell, Finding("AG102", "error", 1, data, "", (0,), (w,), (0,), (0,), (0,))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from autograd_magics import trace as format
 from autograd_magics.trace import Trace, TraceError
-from tests.recorded import record_cell
+from tests.recorded import Notebook
 
 CELL = """
 x = torch.tensor([1.0, float("nan"), float("inf")], requires_grad=True)
@@ -25,12 +25,16 @@ with torch.no_grad():
     x -= 0.1 * x.grad
 x.grad = None
 y.backward()
+torch.optim.SGD([earlier], lr=0.1).step()
 """
+EARLIER = "earlier = torch.ones(2, requires_grad=True)\n(earlier * 2).sum().backward()"
 
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    return record_cell(CELL)
+    book = Notebook()
+    book.run(EARLIER)
+    return book.run(CELL)
 
 
 def test_round_trip(trace: Trace) -> None:

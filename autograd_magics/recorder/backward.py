@@ -13,11 +13,12 @@ from typing import Any
 import torch
 
 from .grads import Grads
+from .hooks import can_listen, listen
 from .memory import GradientDraft
 from .nodes import Nodes
 from .sources import Site
 from .tape import BackwardDraft, CallDraft, NodeDraft, Tape
-from .tensors import EXACT, Tensors, alone
+from .tensors import EXACT, PARAMETER, TENSOR, Tensors, alone
 from .values import Values
 
 Gradients = tuple["GradientDraft | None", ...]
@@ -81,21 +82,39 @@ def _tensors(given: Any) -> list[torch.Tensor]:
 class Run:
     """What one run of the engine needs until it ends."""
 
-    __slots__ = ("request", "index", "site", "handles", "marks", "leaves", "quiet", "steps", "sent")
+    __slots__ = (
+        "request", "index", "site", "clock", "handles", "hooks", "marks", "leaves", "quiet", "steps", "ticks", "sent",
+    )  # fmt: skip
 
-    def __init__(self, request: Request, index: int, site: Site) -> None:
+    def __init__(self, request: Request, index: int, site: Site, clock: Callable[[], int]) -> None:
         self.request = request
         self.index = index
         self.site = site
+        self.clock = clock
+        """The tape's clock until the engine began."""
         self.handles: list[Any] = []
+        self.hooks: list[dict[int, Any]] = []
         self.marks: dict[int, NodeDraft] = {}
         self.leaves: dict[int, torch.Tensor] = {}
         """By node row: the tensor of each AccumulateGrad."""
         self.quiet: dict[int, GradientDraft | None] = {}
         """Those of them whose `.grad` was None: what they receive is what `.grad` holds afterwards."""
-        self.steps: dict[int, tuple[int, Gradients]] = {}
-        """By node row: when it ran and what it received."""
+        self.steps: dict[int, Gradients] = {}
+        """By node row, in the order in which they ran: what each received."""
+        self.ticks: list[int] = []
+        """When they ran; those at the end have none yet."""
         self.sent: dict[int, Gradients] = {}
+
+    def tick(self) -> int:
+        """The tape's clock while the engine runs: first it gives their time to the nodes that have run."""
+        self.stamp()
+        return self.clock()
+
+    def stamp(self) -> None:
+        """Give their time to the nodes that have run."""
+        ticks, clock = self.ticks, self.clock
+        for _ in range(len(self.steps) - len(ticks)):
+            ticks.append(clock())
 
 
 class Backwards:
@@ -118,6 +137,7 @@ class Backwards:
         self._watch(run)
         for tensor in self._tensors.retaining():
             self._grads.before_backward(tensor)
+        self._tape.tick = run.tick
         return run
 
     def _open(self, request: Request, site: Site) -> Run:
@@ -138,28 +158,38 @@ class Backwards:
                 request.retain_graph, request.create_graph, order,
             )
         )  # fmt: skip
-        return Run(request, len(tape.backwards) - 1, site)
+        return Run(request, len(tape.backwards) - 1, site, tape.tick)
 
     def _watch(self, run: Run) -> None:
-        """Put a pre-hook on every known node behind the roots, and a post-hook on those that share a parent."""
-        nodes, marks, handles = self._tape.nodes, run.marks, run.handles
+        """Listen to every known node behind the roots, and to what those send that share a parent."""
+        nodes, marks, hooks = self._tape.nodes, run.marks, run.hooks
         queue = self._first(run)
         listener = self._listener(run)
+        light = run.request.reaches_all_leaves and can_listen()
         shared: set[int] = set()
+        hooked = {draft.row for _, draft in queue if draft.hooked}
         for node, draft in queue:  # grows while it is gone through
             if draft.leaf is not None and self._expect(run, draft.row, node):
                 continue
-            handles.append(node.register_prehook(listener(draft.row)))
-            for (parent, _), (row, _) in zip(node.next_functions, draft.edges, strict=True):
+            if light and draft.leaf is None and len(node._input_metadata) == 1:
+                hooks.append(listen(node, draft, listener(draft.row)))
+            else:
+                run.handles.append(node.register_prehook(self._general(run, draft.row)))
+            i = 0
+            for parent, _ in node.next_functions:
+                row = draft.edges[i][0]
+                i += 1
                 if row is None:
                     continue
                 if row in marks:
                     shared.add(row)
                 else:
-                    marks[row] = nodes[row]
-                    queue.append((parent, nodes[row]))
-        if shared:
-            self._watch_shared(run, queue, shared)
+                    behind = marks[row] = nodes[row]
+                    queue.append((parent, behind))
+                    if behind.hooked or (behind.leaf is not None and _has_hooks(parent)):
+                        hooked.add(row)
+        if shared or hooked:
+            self._watch_senders(run, queue, shared, hooked)
 
     def _first(self, run: Run) -> list[tuple[Any, NodeDraft]]:
         """The nodes of the roots, each once."""
@@ -187,8 +217,13 @@ class Backwards:
             return True
         return False
 
-    def _watch_shared(self, run: Run, queue: list[tuple[Any, NodeDraft]], shared: set[int]) -> None:
-        """Post-hooks where several edges lead to one input of a node; `shared` are the nodes with several edges."""
+    def _watch_senders(
+        self, run: Run, queue: list[tuple[Any, NodeDraft]], shared: set[int], hooked: set[int]
+    ) -> None:
+        """Post-hooks where what is sent is not what is received: several edges lead to one input, or hooks lie between.
+
+        shared: nodes with several edges.  hooked: nodes whose tensor has a hook of the user's.
+        """
         edges: dict[tuple[int | None, int], int] = {}
         for _, draft in queue:
             for edge in draft.edges:
@@ -196,36 +231,56 @@ class Backwards:
                     edges[edge] = edges.get(edge, 0) + 1
         for node, draft in queue:
             for edge in draft.edges:
-                if edge[0] in shared and edges[edge] > 1:
+                if edge[0] in hooked or (edge[0] in shared and edges[edge] > 1):
                     run.handles.append(node.register_hook(self._sender(run, draft.row)))
                     break
 
+    def hooked(self, owner: torch.Tensor, hook: Any, site: Site) -> None:
+        """The user put a hook on a tensor: backward may change what flows through it."""
+        tape = self._tape
+        state = self._tensors.state(owner)
+        node = tape.tensors[state][10]
+        if node is not None:
+            tape.nodes[node].hooked = True
+        late = (owner._post_accumulate_grad_hooks or {}).values()
+        kind = "post_accumulate_grad" if any(hook is one for one in late) else "tensor"
+        name = getattr(hook, "__qualname__", type(hook).__name__).rpartition(".")[2]
+        tape.hooks.append((tape.tick(), state, kind, name, site))
+
     # -- on the engine's threads ---------------------------------------------------------------
     def _listener(self, run: Run) -> Callable[[int], Callable[[Any], None]]:
-        """Gives, for a node row, the pre-hook that notes when the node ran and what it received."""
-        tick, steps, gradient, trouble = self._tape.tick, run.steps, self._gradient, self._trouble
-        value_of, exact, wrapped, others = self._values.of, EXACT, _wrapped, _others
+        """Gives, for the row of a node of one input, the hook that notes what it received."""
+        steps, trouble, value_of = run.steps, self._trouble, self._values.of
+        plain, parameter, wrapped, others = TENSOR, PARAMETER, _wrapped, _others
 
         def listener(row: int) -> Callable[[Any], None]:
-            def received(gradients: Any) -> None:
+            def received(one: Any) -> None:
                 try:
                     if others():
                         with alone():
-                            steps[row] = (tick(), tuple([gradient(g) for g in gradients]))
-                    elif len(gradients) == 1:
-                        one = gradients[0]
-                        if type(one) in exact and not wrapped(one):
-                            steps[row] = (tick(), ((tuple(one.shape), one.dtype, one.device, value_of(one)),))
-                        else:
-                            steps[row] = (tick(), (None,))
+                            steps[row] = (self._gradient(one),)
+                    elif (type(one) is plain or type(one) is parameter) and not wrapped(one):
+                        steps[row] = ((one.shape, one.dtype, one.device, value_of(one)),)
                     else:
-                        steps[row] = (tick(), tuple([gradient(g) for g in gradients]))
+                        steps[row] = (None,)
                 except Exception as error:
                     trouble(error)
 
             return received
 
         return listener
+
+    def _general(self, run: Run, row: int) -> Callable[[Any], None]:
+        """The pre-hook that notes what a node of any kind received."""
+
+        def received(gradients: Any) -> None:
+            try:
+                with alone():
+                    run.steps[row] = tuple([self._gradient(g) for g in gradients])
+            except Exception as error:
+                self._trouble(error)
+
+        return received
 
     def _sender(self, run: Run, row: int) -> Callable[[Any, Any], None]:
         """The post-hook that notes what a node sent."""
@@ -247,14 +302,20 @@ class Backwards:
     # -- after the engine ----------------------------------------------------------------------
     def end(self, run: Run, result: Any, error: BaseException | None) -> None:
         """The engine has ended: take the hooks off and note what became of graph and gradients."""
+        for hooks in run.hooks:
+            hooks.clear()
         _take_off(run.handles)
+        run.stamp()
+        self._tape.tick = run.clock
         draft = self._tape.backwards[run.index]
-        self._note_quiet(run)
-        sent = run.sent
-        self._tape.steps += [(at, run.index, row, got, sent.get(row)) for row, (at, got) in run.steps.items()]
         if error is not None:
             draft.error = (type(error).__name__, str(error))
             draft.failed_node = next(reversed(run.steps), None)
+        self._note_quiet(run)
+        sent, index, i = run.sent, run.index, 0
+        for row, got in run.steps.items():
+            self._tape.steps.append((run.ticks[i], index, row, got, sent.get(row)))
+            i += 1
         self._note_freed(run, draft)
         self._note_gradients(run, draft)
         if error is None and run.request.kind == "autograd.grad":
@@ -263,18 +324,22 @@ class Backwards:
 
     def _note_quiet(self, run: Run) -> None:
         """The steps of leaves that nobody had to listen to: each right after the last node that led to it."""
-        if not run.quiet:
+        quiet, ticks, nodes = run.quiet, run.ticks, self._tape.nodes
+        if not quiet:
             return
-        nodes, last = self._tape.nodes, {}
-        for row, (at, _) in run.steps.items():
+        last: dict[int, int] = {}
+        i = 0
+        for row in run.steps:
             for parent, _ in nodes[row].edges:
-                if parent in run.quiet:
-                    last[parent] = at
-        for row in run.quiet:
+                if parent in quiet:
+                    last[parent] = ticks[i]
+            i += 1
+        for row in quiet:
             grad = run.leaves[row].grad
             if grad is not None:
-                got = run.quiet[row] = self._gradient(grad)
-                run.steps[row] = (last.get(row, 0) or self._tape.tick(), (got,))
+                got = quiet[row] = self._gradient(grad)
+                run.steps[row] = (got,)
+                ticks.append(last.get(row, 0) or self._tape.tick())
 
     def _note_freed(self, run: Run, draft: BackwardDraft) -> None:
         if draft.retain_graph:
@@ -290,7 +355,7 @@ class Backwards:
         order = draft.order + 1
         for row, leaf in run.leaves.items():
             step = run.steps.get(row)
-            added = step[1][0] if step is not None and step[1] else None
+            added = step[0] if step else None
             grad = self._grads.after_backward(leaf, run.index, run.site, added, run.quiet.get(row))
             if draft.create_graph and type(grad) in EXACT and grad.grad_fn is not None:  # type: ignore[union-attr]
                 self.nodes.row(grad.grad_fn, origin="backward", order=order)  # type: ignore[union-attr]
@@ -301,7 +366,7 @@ class Backwards:
         """What came in for a tensor at the output of its node."""
         row = self._tape.tensors[self._tensors.entry(tensor).state]
         step = run.steps.get(row[10])
-        return step[1][row[11]] if step is not None and row[11] < len(step[1]) else None
+        return step[row[11]] if step is not None and row[11] < len(step) else None
 
     def _note_results(self, run: Run, draft: BackwardDraft, result: Any) -> None:
         """`autograd.grad` is a call too: its results are computed from its outputs and inputs."""
@@ -327,6 +392,11 @@ class Backwards:
         draft.results = results
         tape.calls[call].outputs = outputs
         tape.calls[call].end = tape.tick()
+
+
+def _has_hooks(accumulate: Any) -> bool:
+    """Whether the leaf of an AccumulateGrad node has hooks of the user's, perhaps from before the recording."""
+    return bool(getattr(accumulate.variable, "_backward_hooks", None))
 
 
 def _take_off(handles: list[Any]) -> None:

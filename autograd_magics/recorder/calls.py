@@ -23,6 +23,7 @@ from .compiled import MODULE, CompiledProbe
 from .functions import (
     BACKWARD,
     CALL,
+    HOOK,
     NAMED_CUTS,
     READ_GRAD,
     READ_GRAD_FN,
@@ -73,6 +74,8 @@ class CallProbe(TorchFunctionMode):
         self._common = CommonCalls(tape, tensors, backwards.nodes, tensors.values)
         self._functions: dict[Any, Function] = {}
         self._compiled = CompiledProbe(self.set_aside, self.put_back)
+        self._readers: set[Any] = set()
+        """Code of libraries that reads `.grad`."""
         self._above: int | None = None
         """Modes that lay above this one when it was set aside."""
 
@@ -91,12 +94,16 @@ class CallProbe(TorchFunctionMode):
                 function = self._functions[func] = Function(func)
             except TypeError:  # unhashable: a callable object of the user's
                 function = Function(func)
-            if function.kind:
-                if _others():
+            kind = function.kind
+            if kind:
+                frame = _frame(1)
+                if kind == READ_GRAD and frame.f_code in self._readers and not _others():
+                    pending = LIBRARY
+                elif _others():
                     with alone():
-                        pending = self._before(function.kind, func, args, kwargs, _frame(1))
+                        pending = self._before(kind, func, args, kwargs, frame)
                 else:
-                    pending = self._before(function.kind, func, args, kwargs, _frame(1))
+                    pending = self._before(kind, func, args, kwargs, frame)
         except Exception as error:
             self._trouble(error)
         try:
@@ -107,7 +114,9 @@ class CallProbe(TorchFunctionMode):
             if pending is not None:
                 self._after(function, args, pending, None, error)
             raise
-        if pending is not None:
+        if pending is LIBRARY:
+            self._glance(args[0], result)
+        elif pending is not None:
             self._after(function, args, pending, result, None)
         return result
 
@@ -125,6 +134,7 @@ class CallProbe(TorchFunctionMode):
         while frame is not None and frame.f_code is HANDLE:
             frame = frame.f_back.f_back  # the Python wrapper that dispatched to us, and its caller
         if kind == READ_GRAD and not is_user_file(frame.f_code.co_filename, tape.book.main):
+            self._readers.add(frame.f_code)
             return LIBRARY if type(args[0]) in EXACT else None
         site = tape.sites.at(frame)
         if kind == CALL or kind == WRITE_DATA:
@@ -177,11 +187,16 @@ class CallProbe(TorchFunctionMode):
                     self._note(function, args, pending, result, error)
             elif function.kind == CALL:
                 self._after_call(function, pending, result, error)
-            elif pending is LIBRARY:
-                if error is None:
-                    self._grads.glance(args[0], result)
             else:
                 self._note(function, args, pending, result, error)
+        except Exception as trouble:
+            self._trouble(trouble)
+
+    def _glance(self, owner: Any, grad: Any) -> None:
+        """A library read `.grad`."""
+        try:
+            if type(owner) in EXACT and not _transforming():
+                self._grads.glance(owner, grad)
         except Exception as trouble:
             self._trouble(trouble)
 
@@ -199,13 +214,12 @@ class CallProbe(TorchFunctionMode):
     def _after_attribute(self, kind: int, args: tuple[Any, ...], pending: Any, result: Any) -> None:
         owner = args[0]
         if kind == READ_GRAD:
-            if pending is LIBRARY:
-                self._grads.glance(owner, result)
-            else:
-                self._grads.read(owner, result, pending)
+            self._grads.read(owner, result, pending)
         elif kind == READ_GRAD_FN:
             node = None if result is None else self._backwards.nodes.row(result)
             self._grads.access("grad_fn", owner, pending, None, node)
+        elif kind == HOOK:
+            self._backwards.hooked(owner, args[1] if len(args) > 1 else None, pending)
         elif kind == WRITE_GRAD:
             self._grads.written(owner, args[1] if len(args) > 1 else None, pending)
         else:

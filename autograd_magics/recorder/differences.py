@@ -99,7 +99,8 @@ def _noise(replay: Replay, step: float) -> float:
 def _quotient(replay: Replay, element: int, value: float, step: float) -> float:
     """The central difference quotient at an element."""
     right, left = torch.tensor([value + step, value - step], dtype=replay.leaf.dtype).tolist()
-    return (replay.at(element, right) - replay.at(element, left)) / (right - left)
+    difference = replay.at(element, right) - replay.at(element, left)
+    return difference / float(right - left)
 
 
 def _differences(replay: Replay, gradient: tuple[float, ...]) -> tuple[tuple[float, ...], float]:

@@ -16,6 +16,7 @@ from ..trace import (
     Failure,
     GradChange,
     Holder,
+    Hook,
     Name,
     Node,
     Saved,
@@ -46,9 +47,9 @@ class Frozen:
         tape = self.tape
         name, storage, warned = maker(Name), maker(Storage), maker(Warned)
         return {
-            "storages": tuple([storage(i, size, device_name(on)) for i, (size, on) in enumerate(tape.storages)]),
+            "storages": tuple([storage((i, size, device_name(on))) for i, (size, on) in enumerate(tape.storages)]),
             "tensors": tuple(self.tensors()),
-            "names": tuple([name(i, *row) for i, row in enumerate(tape.names)]),
+            "names": tuple([name((i, *row)) for i, row in enumerate(tape.names)]),
             "calls": tuple(self.calls()),
             "accesses": tuple(self.accesses()),
             "nodes": tuple(self.nodes()),
@@ -57,8 +58,9 @@ class Frozen:
             "steps": tuple(self.steps()),
             "changes": tuple(self.changes()),
             "formulas": formulas.rows({node.name for node in tape.nodes}),
+            "hooks": tuple([Hook(i, *row[:4], self.of_site(row[4])) for i, row in enumerate(tape.hooks)]),
             "warnings": tuple(
-                [warned(i, *row[:3], self.of_site(row[3])) for i, row in enumerate(tape.warnings)]
+                [warned((i, *row[:3], self.of_site(row[3]))) for i, row in enumerate(tape.warnings)]
             ),
             **optimizers.rows(tape, self.of_site),
             "holders": tuple([Holder(i, *row) for i, row in enumerate(tape.holders)]),
@@ -75,23 +77,23 @@ class Frozen:
             (at, obj, version, shape, dtype, device, storage, size,
              needs, leaf, node, nr, call, retains, param, value, of) = row  # fmt: skip
             origin = origins.get(obj) if call is None and origins else None
-            earlier: tuple[Any, ...] = ()
+            earlier: tuple[Any, ...] = (None, None, None, None)
             if origin is not None:
                 earlier = (self.first(origin.site), origin.cut, self.first(origin.cut_site), origin.cut_source)
-            yield make(
+            yield make((
                 i, at, obj, version, shape, dtype_name(dtype), device_name(device), storage, size, needs, leaf,
-                node, nr, call, retains, param, plain(value), of, *earlier, stats=stats_of(value),
-            )  # fmt: skip
+                node, nr, call, retains, param, plain(value), of, *earlier, stats_of(value),
+            ))  # fmt: skip
 
     def saved(self) -> Iterator[Saved]:
         make = maker(Saved)
         for i, row in enumerate(self.tape.saved):
             at, node, slot, owner, storage, shape, dtype, device, size, version, changed, hidden = row
             place, by = (self.first(changed.site), changed.name) if changed is not None else (None, None)
-            yield make(
+            yield make((
                 i, at, node, slot, owner, storage, shape, dtype_name(dtype) if dtype is not None else "",
                 device_name(device), size, version, place, by, hidden,
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def calls(self) -> Iterator[Call]:
         make, of_site = maker(Call), self.of_site
@@ -101,12 +103,12 @@ class Frozen:
                 nodes.setdefault(node.call, []).append(node.row)
         for i, draft in enumerate(self.tape.calls):
             places = of_site(draft.site)
-            yield make(
+            yield make((
                 i, draft.at, draft.end, draft.name, draft.qualified, places, tuple(draft.inputs),
                 _constants(draft.constants) if draft.constants else (), tuple(draft.outputs), tuple(nodes.get(i, ())),
                 draft.inplace, draft.grad_enabled, draft.cut,
                 None if draft.error is None else Failure(draft.end, *draft.error, places),
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def accesses(self) -> Iterator[Access]:
         """Only the readings that the user's own code made: torch's own look at `.grad` all the time."""
@@ -115,7 +117,7 @@ class Frozen:
         for at, attribute, tensor, site, result, node in self.tape.accesses:
             if site.direct:
                 name = site.assigned[0].name if site.assigned else None
-                yield make(i, at, attribute, tensor, self.of_site(site), result, node, name)
+                yield make((i, at, attribute, tensor, self.of_site(site), result, node, name))
                 i += 1
 
     def nodes(self) -> Iterator[Node]:
@@ -123,22 +125,21 @@ class Frozen:
         for i, draft in enumerate(self.tape.nodes):
             by = draft.freed_by
             freed_site = self.tape.backwards[by].site if by is not None else draft.freed
-            yield make(
+            yield make((
                 i, draft.at, draft.name, draft.call, draft.origin, self.first(draft.site), draft.edges, draft.leaf,
                 draft.order, by, draft.freed_at, self.first(freed_site),
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def backward(self, i: int, draft: BackwardDraft) -> Backward:
         places = self.of_site(draft.site)
         error = None
         if draft.error is not None:
             error = Failure(draft.end, *draft.error, places, draft.failed_node)
-        row: Backward = maker(Backward)(
+        return Backward(
             i, draft.at, draft.end, draft.kind, places, tuple(draft.roots), self.gradients.all(draft.gradients),
             None if draft.inputs is None else tuple(draft.inputs), draft.retain_graph, draft.create_graph, draft.order,
             tuple(draft.results), error,
         )  # fmt: skip
-        return row
 
     def steps(self) -> Iterator[Step]:
         """What a node sent is what its parents received, unless it had to be listened to."""
@@ -157,15 +158,15 @@ class Frozen:
             else:
                 behind = [(received.get((backward, parent), nothing), nr) for parent, nr in nodes[node].edges]
                 parts = tuple([got[nr] if nr < len(got) else None for got, nr in behind])
-            yield make(i, at, backward, node, received[backward, node], parts)
+            yield make((i, at, backward, node, received[backward, node], parts))
 
     def changes(self) -> Iterator[GradChange]:
         make, one, of_site = maker(GradChange), self.gradients.one, self.of_site
         for i, row in enumerate(self.tape.changes):
             at, obj, tensor, kind, backward, site, before, added, after, origin = row
-            yield make(
+            yield make((
                 i, at, obj, tensor, kind, backward, of_site(site), one(before), one(added), one(after), of_site(origin)
-            )
+            ))  # fmt: skip
 
 
 def freeze(tape: Tape, failure: Failure | None) -> Trace:

@@ -19,7 +19,7 @@ QUIET = frozenset(
     "__repr__ __str__ __format__ __hash__ __len__ __contains__ __dir__ __reduce_ex__ size dim ndimension numel "
     "nelement stride storage_offset is_floating_point is_complex is_contiguous is_same_size is_set_to is_signed "
     "is_nonzero element_size get_device has_names data_ptr storage untyped_storage _typed_storage _is_view "
-    "_is_zerotensor is_conj is_neg is_inference is_storage is_tensor register_hook register_post_accumulate_grad_hook "
+    "_is_zerotensor is_conj is_neg is_inference is_storage is_tensor "
     "_set_grad_enabled set_grad_enabled _record_function_enter_new _record_function_exit manual_seed is_grad_enabled "
     "is_shared share_memory_ pin_memory is_pinned result_type can_cast get_default_dtype".split()
 )
@@ -33,7 +33,9 @@ LEAVES_TORCH = {
 
 NAMED_CUTS = {"detach": "detach", "detach_": "detach", "data": "data", "tensor": "copy", "as_tensor": "copy"}
 
-SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD = range(7)
+SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD, HOOK = range(8)
+
+HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 
 
 class Function:
@@ -80,6 +82,8 @@ def classify(func: Any) -> int:
     except TypeError:  # unhashable: a callable object of the user's
         return CALL
     name = getattr(func, "__name__", "")
+    if name in HOOKS:
+        return HOOK
     return SKIP if name in QUIET or name.startswith("_record_function") else CALL
 
 

@@ -137,6 +137,7 @@ class Nodes:
         node.metadata[KEY] = draft
         if earlier is not None:
             draft.freed, draft.versions = earlier.freed, earlier.versions
+            draft.hooks, draft.hooked = earlier.hooks, earlier.hooked
         if draft.freed is None:
             self.read_saved(node, draft, earlier is None)
         return row

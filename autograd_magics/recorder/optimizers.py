@@ -235,11 +235,11 @@ def rows(tape: Tape, of_site: Callable[[Site | None], tuple[int, ...]]) -> dict[
     optimizer, step = maker(OptimizerRow), maker(OptimizerStep)
     return {
         "optimizers": tuple([
-            optimizer(i, one.type, one.name, tuple(one.parameters.values())) for i, one in enumerate(tape.optimizers)
+            optimizer((i, one.type, one.name, tuple(one.parameters.values()))) for i, one in enumerate(tape.optimizers)
         ]),
         "optimizer_steps": tuple([
-            step(i, one.at, one.end, one.kind, one.optimizer, of_site(one.site), tuple(one.parameters),
-                 tuple(one.skipped))
+            step((i, one.at, one.end, one.kind, one.optimizer, of_site(one.site), tuple(one.parameters),
+                  tuple(one.skipped)))
             for i, one in enumerate(tape.optimizer_steps)
         ]),
     }  # fmt: skip

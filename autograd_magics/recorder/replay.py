@@ -66,11 +66,13 @@ class Replay:
         """Whether a call gave less than the precision asked for."""
         self.leaf = self._value(plan.leaf)
         self.constants = self._fetch()
-        started = time.perf_counter()
         self.loss = self.run(self.leaf, see=self._agree, random=True)
+        started = time.perf_counter()
+        again = self.run(self.leaf)
         self.seconds = time.perf_counter() - started
+        """What one run takes, as told by the second: the first may have to load and warm up."""
         room = 1e3 * torch.finfo(self.loss.dtype).eps
-        if not torch.allclose(self.loss, self.run(self.leaf), rtol=room, atol=room, equal_nan=True):
+        if not torch.allclose(self.loss, again, rtol=room, atol=room, equal_nan=True):
             raise Refused("unstable", tensor=plan.root)
 
     # -- values --------------------------------------------------------------------------------

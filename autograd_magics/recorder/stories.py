@@ -73,7 +73,7 @@ class Story:
 
 
 def _with_gap(first: Sequence[Past], left_out: int, last: Sequence[Past]) -> tuple[Past, ...]:
-    gap = (Past("left_out", None, None, None, None, None, None, count=left_out),) if left_out else ()
+    gap = (Past("left_out", None, None, None, None, None, None, pages=left_out),) if left_out else ()
     return (*first, *gap, *last)
 
 
@@ -213,7 +213,7 @@ def _refreshed(trace: Trace, alive: Mapping[int, torch.Tensor]) -> tuple[GradCha
             continue
         now = _small(tensor.grad)
         if now is not None and not same(rows[0].after, now):
-            new[rows[0].id] = dataclasses.replace(rows[0], places=(), after=now)
+            new[rows[0].id] = rows[0]._replace(places=(), after=now)
     return tuple(new.get(row.id, row) for row in trace.changes) if new else trace.changes
 
 
@@ -236,14 +236,14 @@ def _compact(gradient: Gradient | None) -> Gradient | None:
     large = gradient.value is not None and math.prod(gradient.shape) > SMALL
     stats = gradient.stats
     if stats is not None and (stats.bins is not None or stats.cells is not None):
-        stats = dataclasses.replace(stats, bins=None, cells=None)
+        stats = stats._replace(bins=None, cells=None)
     elif not large:
         return gradient
-    return dataclasses.replace(gradient, value=None if large else gradient.value, stats=stats)
+    return gradient._replace(value=None if large else gradient.value, stats=stats)
 
 
 def _compact_page(page: Past) -> Past:
     parts = (_compact(page.before), _compact(page.added), _compact(page.after))
     if parts == (page.before, page.added, page.after):
         return page
-    return dataclasses.replace(page, before=parts[0], added=parts[1], after=parts[2])
+    return page._replace(before=parts[0], added=parts[1], after=parts[2])

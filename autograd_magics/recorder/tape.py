@@ -41,7 +41,7 @@ class NodeDraft:
 
     __slots__ = (
         "run", "row", "at", "name", "call", "origin", "site", "edges", "leaf", "order", "freed_by", "freed_at",
-        "freed", "has_saved", "versions",
+        "freed", "has_saved", "versions", "hooks", "hooked",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +65,10 @@ class NodeDraft:
         self.has_saved = False
         self.versions: dict[str, int] | None = None
         """By slot: PyTorch's version counter of a saved tensor when it was saved, where it was not 0."""
+        self.hooks: dict[int, Any] | None = None
+        """The dict of hooks that the node was given (`hooks`); empty but while the engine runs."""
+        self.hooked = False
+        """Whether the user put a hook on a tensor that it gave."""
 
 
 @dataclass(slots=True)
@@ -105,6 +109,8 @@ class Tape:
         self.backwards: list[BackwardDraft] = []
         self.steps: list[tuple[Any, ...]] = []
         self.changes: list[tuple[Any, ...]] = []
+        self.hooks: list[tuple[int, int, str, str, Site]] = []
+        """Hooks put on tensors: (at, tensor row, kind, name of the function, site)."""
         self.warnings: list[tuple[int, str, str, Site]] = []
         self.optimizers: list[Any] = []
         self.optimizer_steps: list[Any] = []

@@ -20,6 +20,7 @@ from .values import Values
 EXACT = (torch.Tensor, torch.nn.Parameter)
 """Subclasses may run code of their own when looked at; they are left alone."""
 
+TENSOR = torch.Tensor
 PARAMETER = torch.nn.Parameter
 STRIDED = torch.strided
 _NOTHING = contextlib.nullcontext()

@@ -103,7 +103,7 @@ def _is_hinge(graph: Graph, node: int) -> bool:
 def _zeros(gradient: Gradient) -> float | None:
     """The share of zeros, from 0 to 1; None where it is not known."""
     if gradient.stats is not None:
-        return gradient.stats.zeros / gradient.stats.count if gradient.stats.count else None
+        return gradient.stats.zeros / gradient.stats.elements if gradient.stats.elements else None
     if gradient.value is None:
         return None
     numbers = list(flat(gradient.value))
@@ -217,7 +217,7 @@ def rms(gradient: Gradient) -> float | None:
     if stats is not None:
         if stats.mean is None:
             return None
-        spread = (stats.std or 0.0) ** 2 * (stats.count - 1) / stats.count
+        spread = (stats.std or 0.0) ** 2 * (stats.elements - 1) / stats.elements
         return math.sqrt(stats.mean**2 + spread)
     numbers = [v for v in flat(gradient.value) if isinstance(v, (int, float))]
     return math.hypot(*numbers) / math.sqrt(len(numbers)) if numbers else None

@@ -90,15 +90,15 @@ def _change(graph: Graph, step: Step, saved: Saved) -> Change | None:
     backward = graph.trace.backwards[step.backward]
     if saved.hidden or saved.at > step.at or backward.error is not None and backward.error.node == step.node:
         return None
-    call, shared = _hidden_write(graph, saved, step.at), None
-    if call is None:
-        shared = _shared_write(graph, saved, step.at)
-    edges = _guided(graph, step, saved) if call is not None or shared is not None else []
+    call = _hidden_write(graph, saved, step.at)
+    shared = call is None and _is_rewritten(graph, saved, step.at)
+    edges = _guided(graph, step, saved) if call is not None or shared else []
     if not edges:
         return None
     if call is not None:
         return Change(saved, graph.place(call.places), call, backward, edges, "")
-    return Change(saved, shared, None, backward, edges, "numpy")
+    place = _shared_at(graph, saved, step.at)
+    return Change(saved, place, None, backward, edges, "numpy" if place is not None else "array")
 
 
 def _guided(graph: Graph, step: Step, saved: Saved) -> list[int]:
@@ -181,19 +181,24 @@ def _rewritten(graph: Graph) -> dict[int, list[Tensor]]:
     return found
 
 
-def _shared_write(graph: Graph, saved: Saved, until: int) -> Place | None:
-    """Where the memory of a saved tensor was shared with an array, if it was written through that since the save."""
+def _is_rewritten(graph: Graph, saved: Saved, until: int) -> bool:
+    """Whether a saved tensor was written to from outside torch since the save, and is not as it was."""
     if saved.tensor is None:
-        return None
-    rows = graph.trace.tensors
-    before = rows[saved.tensor]
+        return False
+    before = graph.trace.tensors[saved.tensor]
     states = [now for now in _rewritten(graph).get(before.object, ()) if saved.at < now.at < until]
-    if not states or states[-1].value == before.value or states[-1].version != before.version:
-        return None
+    return bool(states) and states[-1].value != before.value and states[-1].version == before.version
+
+
+def _shared_at(graph: Graph, saved: Saved, until: int) -> Place | None:
+    """Where the memory of a saved tensor was shared with an array, None where torch did not see it."""
+    rows = graph.trace.tensors
     exports = (c for c in graph.trace.calls if c.name in ("numpy", "__array__") and c.at < until
-               and any(rows[t].storage == before.storage for t in c.inputs))  # fmt: skip
+               and any(rows[t].storage == saved.storage for t in c.inputs))  # fmt: skip
     call = next(exports, None)
-    return graph.tensor_place(saved.tensor) if call is None else graph.place(call.places)
+    if call is not None:
+        return graph.place(call.places)
+    return None if saved.tensor is None else graph.tensor_place(saved.tensor)
 
 
 def _wrong(graph: Graph, found: list[Change]) -> Finding:

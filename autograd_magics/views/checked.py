@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..trace import Hook
 from . import format
 from .phrases import Phrases
 from .wrapping import aligned, paragraph
@@ -139,11 +140,15 @@ def _meaning(check: Check, found: Comparison, phrases: Phrases) -> Iterator[str]
     if not replayed.agrees:
         yield from _why_autograd_differs(replayed, found, check, phrases)
     elif recorded and not recorded[0].agrees:
-        changed = _changed_between(check, found, phrases)
         yield phrases.text("check.means_recorded", **names)
+        changed, hook = _changed_between(found, phrases), _hook_between(check, found, phrases)
         if changed is not None:
             call, line = named_call(phrases, changed)
             yield phrases.text("check.means_changed", call=call, line=line)
+        if hook is not None:
+            line = _at(phrases, phrases.line_at(hook.places))
+            name, tensor = format.clean(hook.name), phrases.label(hook.tensor)
+            yield phrases.text("check.means_hook", hook=name, tensor=tensor, line=line)
 
 
 def _why_autograd_differs(row: Against, found: Comparison, check: Check, phrases: Phrases) -> Iterator[str]:
@@ -165,7 +170,7 @@ def slopes(kink: Kink, phrases: Phrases) -> dict[str, str]:
     return {"rise": phrases.number(rounded(kink.rise)), "fall": phrases.number(rounded(kink.fall))}
 
 
-def _changed_between(check: Check, found: Comparison, phrases: Phrases) -> int | None:
+def _changed_between(found: Comparison, phrases: Phrases) -> int | None:
     """The first change in place between the making of the loss and the backward, of what the calls gave or took."""
     trace = phrases.trace
     if found.backward is None:
@@ -178,6 +183,17 @@ def _changed_between(check: Check, found: Comparison, phrases: Phrases) -> int |
             if any(trace.tensors[t].storage in storages for t in (*call.inputs, *call.outputs)):
                 return call.id
     return None
+
+
+def _hook_between(check: Check, found: Comparison, phrases: Phrases) -> Hook | None:
+    """The first hook of the user's on the leaf or on what the calls gave, put there before the backward."""
+    trace = phrases.trace
+    if found.backward is None:
+        return None
+    rows = {check.leaf, *(t for c in found.calls for t in trace.calls[c].outputs)}
+    objects, last = {trace.tensors[t].object for t in rows}, trace.backwards[found.backward].at
+    hooks = (hook for hook in trace.hooks if hook.at < last and hook.kind == "tensor")
+    return next((hook for hook in hooks if trace.tensors[hook.tensor].object in objects), None)
 
 
 def _notes(check: Check, found: Comparison, phrases: Phrases) -> Iterator[str]:

@@ -48,7 +48,7 @@ def _share(part: int, stats: Stats) -> str:
 
 def _percent(part: int, stats: Stats) -> str:
     """Of all elements; what is there is never told as 0 %, nor all but a few as 100 %."""
-    share = 100 * part / stats.count
+    share = 100 * part / stats.elements
     if 0 < share < 0.1:
         return "< 0.1 %"
     return "> 99.9 %" if 99.9 < share < 100 else f"{share:.3g} %"

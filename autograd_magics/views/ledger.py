@@ -53,7 +53,7 @@ def shown(graph: Graph, obj: int, limit: int = CHANGES, whole: bool = True) -> l
     if len(told) <= limit:
         return told
     half = limit // 2
-    gap = Past("left_out", None, None, None, None, None, None, count=len(told) - 2 * half)
+    gap = Past("left_out", None, None, None, None, None, None, pages=len(told) - 2 * half)
     return [*told[:half], gap, *told[-half:]]
 
 
@@ -115,7 +115,7 @@ class Ledger:
     def _what(self, one: Past | Event, obj: int) -> str:
         text = self.phrases.text
         if isinstance(one, Past) and one.kind == "left_out":
-            return f"… {self.phrases.count('view.more_changes', one.count)}"
+            return f"… {self.phrases.count('view.more_changes', one.pages)}"
         if one.kind in ("stepped", "updated"):
             return text(f"view.change_{one.kind}", by=format.clip(format.clean(one.by or ""), 24))
         if one.kind == "unseen":

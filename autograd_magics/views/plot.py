@@ -68,7 +68,7 @@ def norm(gradient: Gradient) -> float | None:
 def _norm_of(stats: Stats | None) -> float | None:
     if stats is None or stats.mean is None or stats.nan or stats.inf or stats.neg_inf:
         return None
-    return math.sqrt(stats.count * stats.mean**2 + max(stats.count - 1, 0) * (stats.std or 0) ** 2)
+    return math.sqrt(stats.elements * stats.mean**2 + max(stats.elements - 1, 0) * (stats.std or 0) ** 2)
 
 
 # -- what is drawn -----------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_first_and_last_pages_are_kept_and_the_rest_is_counted() -> None:
     book.run(f"for _ in range(30): {RUN}")
     past = book.story()
     assert len(past) == FIRST + 1 + LAST
-    assert past[FIRST].kind == "left_out" and past[FIRST].count == 1 + 580 - FIRST - LAST
+    assert past[FIRST].kind == "left_out" and past[FIRST].pages == 1 + 580 - FIRST - LAST
     assert [page.after and page.after.value for page in past[-2:]] == [[1737.0], [1740.0]]
     assert [page.cell for page in past[:FIRST]] == [1] * FIRST and past[-31].cell == 2
 
@@ -132,7 +132,7 @@ def test_a_trace_has_room_for_so_many_pages() -> None:
     assert sum(len(row.past) for row in trace.history) <= PAGES
     for row in trace.history:
         assert row.past[0].kind == "first" and row.past[-1].after is not None
-        assert sum(page.count or 1 for page in row.past) == 4
+        assert sum(page.pages or 1 for page in row.past) == 4
 
 
 def test_a_story_is_plain_data_of_bounded_size() -> None:

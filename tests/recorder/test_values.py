@@ -48,7 +48,7 @@ def test_larger_ones_as_the_policy_says() -> None:
     assert found["none"] is None and found["small"] is None
     assert plain(found["stats"]) is None and plain(found["all"]) == tensor.tolist()
     stats, everything = stats_of(found["stats"]), stats_of(found["all"])
-    assert stats is not None and (stats.count, stats.mean, stats.min, stats.max) == (24, 11.5, 0.0, 23.0)
+    assert stats is not None and (stats.elements, stats.mean, stats.min, stats.max) == (24, 11.5, 0.0, 23.0)
     assert stats.bins is None and stats.cells is None
     assert everything is not None and everything.bins is not None and sum(everything.bins) == 24
     assert everything.cells == tuple(tuple(row) for row in tensor.tolist())
@@ -100,7 +100,7 @@ def test_tensors_and_gradients_of_a_trace_have_them() -> None:
     received = [g for step in trace.steps for g in step.received if g is not None and g.shape]
     assert received and all(g.stats is not None for g in received)
     (change,) = trace.changes
-    assert change.after is not None and change.after.stats is not None and change.after.stats.count == 64
+    assert change.after is not None and change.after.stats is not None and change.after.stats.elements == 64
 
 
 def test_the_numbers_are_those_of_torch() -> None:
@@ -139,7 +139,7 @@ def test_a_later_cell_knows_the_figures_of_a_gradient() -> None:
     book.run(STEP, values="stats")
     trace = book.run("w.sum().backward()", values="stats")
     before = trace.changes[-1].before
-    assert before is not None and before.stats is not None and before.stats.count == 64
+    assert before is not None and before.stats is not None and before.stats.elements == 64
 
 
 # -- waiting for a device ----------------------------------------------------------------------

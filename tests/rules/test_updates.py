@@ -255,3 +255,29 @@ def test_an_update_through_data_is_one_note(update: str) -> None:
 @pytest.mark.parametrize("cell", ["w.data.fill_(0.5)", "w.data.clamp_(-1, 1)", "w.data = torch.zeros(2)"])
 def test_values_set_through_data_are_not_noted(cell: str) -> None:
     assert codes(record_cell(f"w = torch.ones(2, requires_grad=True)\n{cell}\nw.pow(2).sum().backward()")) == []
+
+
+@pytest.mark.parametrize(("sharing", "variant"), [
+    ("y = w * 2\nz = y.pow(2).sum()\na = y.detach().numpy()\na[0] = 7", "numpy"),
+    ("y = w * 2\na = np.asarray(y.detach())\nz = y.pow(2).sum()\na *= 3", "numpy"),
+    ("a = np.ones(2, dtype=np.float32)\ny = torch.from_numpy(a)\nz = (y * w).sum()\na += 1", "array"),
+])  # fmt: skip
+def test_written_through_an_array(sharing: str, variant: str) -> None:
+    trace = record_cell(f"import numpy as np\nw = torch.ones(2, requires_grad=True)\n{sharing}\nz.backward()")
+    (found,) = findings(trace)
+    assert (found.code, found.severity, found.variant) == ("AG303", "warning", variant)
+    assert Graph(trace).name(found.data["name"]["tensor"]) == "y" and found.data["leaves"] == {"names": ["w"]}
+
+
+@pytest.mark.parametrize("cell", [
+    "y = w * 2\nz = y.pow(2).sum()\nprint(y.detach().numpy())\nz.backward()",
+    "y = w * 2\nz = y.pow(2).sum()\na = y.detach().numpy().copy()\na[0] = 7\nz.backward()",
+    "y = w * 2\ny.pow(2).sum().backward()\na = y.detach().numpy()\na[0] = 7\nw.grad = None\n(w * 2).sum().backward()",
+    "a = np.zeros(2, dtype=np.float32)\ny = torch.from_numpy(a)\nfor i in range(3):\n    a[:] = i\n"
+    "    (y * w).pow(2).sum().backward()\n    w.grad = None",
+    "a = np.full(2, np.nan, dtype=np.float32)\ny = torch.from_numpy(a)\n(y.nan_to_num() * w).sum().backward()",
+    "a = np.ones(2, dtype=np.float32)\ny = torch.from_numpy(a)\nz = (y + w).sum()\na += 1\nz.backward()",
+])  # fmt: skip
+def test_arrays_that_do_no_harm(cell: str) -> None:
+    trace = record_cell(f"import numpy as np\nw = torch.ones(2, requires_grad=True)\n{cell}")
+    assert [f for f in findings(trace) if f.severity != "note"] == [] and trace.failure is None
