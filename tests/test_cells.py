@@ -82,10 +82,43 @@ def test_the_text_has_the_lines_of_the_code(raw: str, line: int, expected: str) 
         ("%%autograd\n%%bash\nls", None),
         ("%%autograd\nx\n%%time", None),
         ("%%autograd\n", None),
+        ("%%autograd\n%%time\nx", ("<timed eval>", 2)),
+        ("%%time\nx", ("<timed eval>", 1)),
+        ("\n%%time\n\nx = 1", ("<timed exec>", 2)),
+        ("%%time\nx = !ls\nx", ("<timed exec>", 1)),
+        ("%%capture\nx", None),
+        ("x", None),
     ],
 )
 def test_code_that_another_magic_compiles_is_known(raw: str, expected: tuple[str, int] | None) -> None:
     assert cells.inner_code(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "recordable"),
+    [
+        ("x = 1", True),
+        ("# a comment\nx = 1", True),
+        ("%matplotlib inline\nx = 1", True),
+        ("files = !ls", True),
+        ("x = a ? b", True),
+        ("%%time\nx = 1", True),
+        ("%%timeit -n 1\n%%time\nx = 1", True),
+        ("", False),
+        (" \n\n", False),
+        ("# only a comment", False),
+        ("%who_ls\n!ls -l \\\n  -a\nx?\n?y\nz.a??\n# and a comment", False),
+        ("%%autograd\nx = 1", False),
+        ("\n  %%autograd kept\n  x = 1", False),
+        ("%%time\n%%autograd\nx = 1", False),
+        ("%%autograd2\nx = 1", False),
+        ("%%capture caught\nx = 1", False),
+        ("%%bash\necho torch", False),
+        ("s = '''\n%%autograd\n'''", True),
+    ],
+)
+def test_which_cells_are_meant_by_on(raw: str, recordable: bool) -> None:
+    assert cells.is_recordable(raw) == recordable
 
 
 def test_tracebacks_show_the_line_as_written() -> None:

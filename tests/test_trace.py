@@ -16,6 +16,10 @@ from autograd_magics.trace import Trace, TraceError
 from tests.recorded import Notebook
 
 CELL = """
+torch.optim.SGD([earlier], lr=0.1).step()
+part = earlier * 2
+part.register_hook(lambda gradient: gradient * 3)
+part.sum().backward()
 x = torch.tensor([1.0, float("nan"), float("inf")], requires_grad=True)
 c = torch.tensor([1 + 2j], requires_grad=True)
 torch.optim.SGD([c], lr=0.1).step()
@@ -25,7 +29,6 @@ with torch.no_grad():
     x -= 0.1 * x.grad
 x.grad = None
 y.backward()
-torch.optim.SGD([earlier], lr=0.1).step()
 """
 EARLIER = "earlier = torch.ones(2, requires_grad=True)\n(earlier * 2).sum().backward()"
 
@@ -148,5 +151,5 @@ _cache: list[str] = []
 
 def _reference() -> str:
     if not _cache:
-        _cache.append(record_cell(CELL).to_json())
+        _cache.append(Notebook().run("earlier = torch.ones(2, requires_grad=True)\n" + CELL).to_json())
     return _cache[0]

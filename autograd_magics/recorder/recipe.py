@@ -36,8 +36,8 @@ class Recipe:
         self._constants = [draft.constants for draft in tape.calls]
         live = tensors.live()
         self._entries: dict[int, Entry] = {entry.object: entry for entry, _ in live}
-        wanted = {entry.storage for entry, _ in live}
-        self._blocks = {block.row: block for block in tensors.blocks.values() if block.row in wanted}
+        blocks = [tensors.blocks.get(id(t.untyped_storage())) for entry, t in live if entry.storage is not None]
+        self._blocks = {block.row: block for block in blocks if block is not None}
 
     # -- calls ---------------------------------------------------------------------------------
     def function(self, trace: Trace, call: int) -> Any:
@@ -81,8 +81,10 @@ class Recipe:
         if entry is None or tensor is None:
             raise Lost("gone")
         last = trace.tensors[entry.state]
-        block = None if entry.storage is None else self._blocks.get(entry.storage)
-        moved = block is not None and block() is not tensor.untyped_storage()
+        moved = False
+        if entry.storage is not None:
+            block = self._blocks.get(entry.storage)
+            moved = block is None or block() is not tensor.untyped_storage()
         if moved or (last.version, last.storage) != (then.version, then.storage) or entry.version != version_of(tensor):
             raise Lost("changed")
         return tensor

@@ -30,6 +30,7 @@ class Exits:
         """By (name, function) of the variable."""
         self._by_line: dict[tuple[int, int], list[tuple[Span, Fate]]] = {}
         """By (source, line): what left torch inside an expression."""
+        self._read: dict[int, frozenset[str]] = {}
         self._any = False
 
     def __bool__(self) -> bool:
@@ -62,10 +63,10 @@ class Exits:
         found: Fate = {}
         for place in map(self._graph.trace.places.__getitem__, call.places[:1]):
             found |= self._inside(place)
-            words = set(WORD.findall(self._graph.segment(place) or "")) if self._by_name else set()
-            known = {name for t in call.inputs for name in self._graph.names(t)}
-            for word in words - known:
-                found |= self._by_name.get((word, place.function), {})
+            words = [w for w in self._words(place) if (w, place.function) in self._by_name]
+            known = {name for t in call.inputs for name in self._graph.names(t)} if words else set()
+            for word in words:
+                found |= self._by_name[word, place.function] if word not in known else {}
         return found
 
     def into_tensor(self, row: Tensor, user: Call | None) -> Fate:
@@ -82,6 +83,12 @@ class Exits:
         for word in (word for text in texts for word in WORD.findall(text)):
             found |= self._by_name.get((word, "<module>"), {})
         return found
+
+    def _words(self, place: Place) -> frozenset[str]:
+        """The names in the source text of a place."""
+        if place.id not in self._read:
+            self._read[place.id] = frozenset(WORD.findall(self._graph.segment(place) or ""))
+        return self._read[place.id]
 
     def _assignments(self, name: str) -> list[str]:
         source = self._graph.trace.source

@@ -61,12 +61,13 @@ def kept_graph(graph: Graph) -> Iterator[Finding]:
     """
     cyclic = {b.id for b in _with_graph_of_grad(graph)}
     told: set[Place | None] = set()
+    walked = {step.node: step.backward for step in graph.trace.steps}  # by node: the last backward that ran it
     for backward in reversed(graph.trace.backwards):
         place = graph.place(backward.places)
         if not backward.retain_graph or backward.error is not None or backward.id in cyclic or place in told:
             continue
         held = {s.node for s in graph.steps_in(backward.id) if graph.saved_of(s.node) and not graph.is_freed(s.node)}
-        if held and not _used_again(graph, backward, held):
+        if held and not _used_again(graph, backward, held, walked):
             names, nodes = _holders(graph, held)
             size, _ = graph.unique_bytes(s for n in nodes for s in graph.saved_of(n))
             if names and size:
@@ -74,16 +75,16 @@ def kept_graph(graph: Graph) -> Iterator[Finding]:
                 yield _kept(graph, backward, place, names, size)
 
 
-def _used_again(graph: Graph, backward: Backward, held: set[int]) -> bool:
+def _used_again(graph: Graph, backward: Backward, held: set[int], walked: dict[int, int]) -> bool:
     """Whether a later backward, or a direct call of a node, went through the same nodes, or through the graph that
     this one made."""
-    later = [b for b in graph.trace.backwards if b.at > backward.at and b.error is None]
-    if backward.create_graph and any(b.order > backward.order for b in later):
+    if any(walked[node] > backward.id for node in held):
+        return True
+    if backward.create_graph and any(b.order > backward.order and b.error is None
+                                     for b in graph.trace.backwards[backward.id + 1 :]):  # fmt: skip
         return True
     asked = [a.node for a in graph.accesses_of("grad_fn") if a.at > backward.at and a.node is not None]
-    if any(n.id in held for n in graph.reachable(asked)):
-        return True  # a node that was taken in hand may be called: that is not seen
-    return any(not held.isdisjoint(s.node for s in graph.steps_in(b.id)) for b in later)
+    return any(n.id in held for n in graph.reachable(asked))  # a node taken in hand may be called: that is not seen
 
 
 def _holders(graph: Graph, held: set[int]) -> tuple[dict[str, int], set[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -45,8 +46,9 @@ def step_without_backward(graph: Graph) -> Iterator[Finding]:
     """
     if graph.trace.dropped:
         return  # what was not recorded may have been the backward
+    filled = sorted(b.at for b in graph.trace.backwards if _fills(b))
     for number, steps in _steps(graph).items():
-        useless = [_useless(graph, steps, i) for i in range(len(steps))]
+        useless = [_useless(graph, steps, i, filled) for i in range(len(steps))]
         first = next((i for i, variant in enumerate(useless) if variant is not None), None)
         if first is not None:
             count = sum(variant is not None for variant in useless)
@@ -67,11 +69,11 @@ def _fills(backward: Backward) -> bool:
     return backward.kind != "autograd.grad" and backward.error is None
 
 
-def _useless(graph: Graph, steps: list[OptimizerStep], i: int) -> str | None:
-    """Why a step had nothing new to work with, None where it had."""
+def _useless(graph: Graph, steps: list[OptimizerStep], i: int, filled: list[int]) -> str | None:
+    """Why a step had nothing new to work with, None where it had.  `filled`: when backward ran."""
     step = steps[i]
     since = steps[i - 1].end if i else -1
-    if any(since < b.at < step.end and _fills(b) for b in graph.trace.backwards):
+    if bisect_right(filled, since) < bisect_left(filled, step.end):
         return None
     objects = {graph.trace.tensors[p].object for p in step.parameters}
     changes = [c for obj in objects for c in graph.changes_by_object.get(obj, ())]
@@ -80,7 +82,7 @@ def _useless(graph: Graph, steps: list[OptimizerStep], i: int) -> str | None:
     if len(step.skipped) < len(step.parameters):
         # the first step of a cell may well use what an earlier cell's backward left
         return "again" if i and not any(since < c.at < step.at for c in changes) else None
-    later = any(b.at > step.end and _fills(b) for b in graph.trace.backwards)
+    later = bool(filled) and filled[-1] > step.end
     return "repeated" if i else "before" if later else "never"
 
 

@@ -153,11 +153,13 @@ def _is_uncounted(graph: Graph, call: Call) -> bool:
     """Whether an in-place call went through `.data`, which has a version counter of its own."""
     rows = graph.trace.tensors
     row = rows[call.inputs[0]] if call.inputs else None
-    while row is not None and (maker := graph.maker(row.id)) is not None and maker.inputs:
-        if maker.name == "data":
-            return True
+    while row is not None:
+        first = graph.states[row.object][0]  # how this object came to be, whatever was written into it since
+        maker = graph.maker(first.id)
+        if maker is None or not maker.inputs or maker.name == "data":
+            return maker is not None and maker.name == "data"
         source = rows[maker.inputs[0]]
-        row = source if source.storage == row.storage and source.id != row.id else None
+        row = source if source.storage == first.storage and source.object != first.object else None
     return False
 
 
@@ -230,7 +232,8 @@ def _by_hand(graph: Graph, known: set[Line]) -> Iterator[Finding]:
     """Updates of a leaf by its gradient through `.data`: right here, one note for each line."""
     for update in updates(graph):
         call, place = update.call, graph.place(update.call.places)
-        if line(place) in known or not (call.name == "data=" or _is_uncounted(graph, call)):
+        hidden = call.name == "data=" or _is_uncounted(graph, call)
+        if line(place) in known or not hidden or not update.taken:
             continue
         known.add(line(place))
         data = {"name": tag("tensor", update.leaf.id), "changed": at(place)}

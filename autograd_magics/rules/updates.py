@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -26,20 +27,26 @@ Line = tuple[int, int] | None
 
 
 class Update:
-    """A change of a leaf's value that was computed from its own `.grad`."""
+    """A change of a leaf's value."""
 
-    __slots__ = ("leaf", "call", "taken")
-
-    def __init__(self, leaf: Tensor, call: Call, taken: tuple[int, ...]) -> None:
+    def __init__(self, graph: Graph, leaf: Tensor, call: Call) -> None:
+        self._graph = graph
         self.leaf = leaf
         self.call = call
-        self.taken = taken
-        """When it took its gradient."""
+
+    @functools.cached_property
+    def taken(self) -> tuple[int, ...]:
+        """When the leaf's own gradient was taken for what was written; empty where it was not."""
+        return _taken(self._graph, self.call, self.leaf.object)
+
+
+def updates(graph: Graph) -> tuple[Update, ...]:
+    """Every change of a leaf that has a gradient, in order: by hand or by an optimizer, also through `.data`."""
+    return tuple(Update(graph, leaf, call) for leaf, call in _writes(graph))
 
 
 @once
-def updates(graph: Graph) -> tuple[Update, ...]:
-    """Every update of a leaf by its gradient, in order: by hand or by an optimizer, also through `.data`."""
+def _writes(graph: Graph) -> tuple[tuple[Tensor, Call], ...]:
     rows = graph.trace.tensors
     leaves = {rows[c.tensor].object: rows[c.tensor] for c in graph.trace.changes if rows[c.tensor].leaf}
     memory: dict[int | None, int] = {row.storage: row.object for obj in leaves for row in graph.states[obj]}
@@ -47,9 +54,7 @@ def updates(graph: Graph) -> tuple[Update, ...]:
     found = []
     for call in graph.trace.calls:
         for obj in dict.fromkeys(_changed(graph, call, memory)) if call.inplace else ():
-            taken = _taken(graph, call, obj)
-            if taken:
-                found.append(Update(leaves[obj], call, taken))
+            found.append((leaves[obj], call))
     return tuple(found)
 
 
@@ -101,7 +106,7 @@ def is_by_product(graph: Graph, obj: int, when: int) -> bool:
     if after and not any(when < at < after[0].at for at in used):
         return not any(b.error is None and when < b.at < after[0].at for b in graph.trace.backwards)
     until = next((b.at for b in graph.trace.backwards if b.at > when), float("inf"))
-    others = any(when < u.call.at < until for u in updates(graph) if u.leaf.object != obj)
+    others = any(when < u.call.at < until and u.leaf.object != obj and u.taken for u in updates(graph))
     return others and not any(when < at < until for at in used)
 
 
@@ -168,7 +173,8 @@ def thrown_away(graph: Graph) -> Iterator[Finding]:
     """
     groups: dict[tuple[Line, Line], list[Thrown]] = {}
     for update in updates(graph):
-        for when in update.taken:
+        suspect = _zeroed(graph, update.leaf.object, update.call.at) is not None
+        for when in update.taken if suspect else ():
             change = _zeroed(graph, update.leaf.object, when)
             if change is not None:
                 step, variant = _step_of(graph, update.call)
@@ -212,12 +218,13 @@ def _step_of(graph: Graph, call: Call) -> tuple[OptimizerStep | None, str]:
 
 def _zeroed(graph: Graph, obj: int, when: int) -> GradChange | None:
     """The zeroing that a gradient taken at a moment had just been through, unused since its backward."""
-    every = graph.changes_by_object.get(obj, ())
-    changes = every[: bisect.bisect_left(every, when, key=lambda c: c.at)]
-    if not changes or not _throws_away(changes[-1]):
+    changes = graph.changes_by_object.get(obj, ())
+    last = bisect.bisect_left(changes, when, key=lambda c: c.at) - 1
+    if last < 0 or not _throws_away(changes[last]):
         return None
-    change = changes[-1]
-    brought = next((c for c in reversed(changes[:-1]) if c.kind in ("accumulated", "earlier", "set")), None)
+    change = changes[last]
+    before = (changes[i] for i in range(last - 1, -1, -1))
+    brought = next((c for c in before if c.kind in ("accumulated", "earlier", "set")), None)
     if any(b.error is None and change.at < b.at < when for b in graph.trace.backwards):
         return None  # another backward in between: this step is that one's
     if brought is None or any(brought.at < moment < change.at for moment in graph.changes_of_value(obj)):

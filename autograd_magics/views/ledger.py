@@ -192,7 +192,8 @@ def _table(rows: Sequence[Row]) -> list[str]:
     watched = iter(aligned_rows([text_cells(row) for row in rows if row["line"]], "  ", " " * 6))
     lines = []
     for row in rows:
-        lines += next(watched) if row["line"] else paragraph("  ".join(filter(None, text_cells(row))), "  ", " " * 6)
+        told = ": ".join(filter(None, text_cells(row)))
+        lines += next(watched) if row["line"] else paragraph(told, "  ", " " * 6)
     return lines
 
 

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 NEAR = 0.05
 """Up to this share off, the gradient's prediction counts as good."""
-SHORT = 12
+SHORT = 14
 """Characters of a value for which there is room on any wire."""
 EXACT = 1e-6
 """Up to this share off, it counts as exact."""

@@ -93,7 +93,7 @@ def test_the_slider_shows_what_torch_computes(page: Page, shots: pathlib.Path) -
     assert number(shown[text("nudge.predicted")].split(" = ")[-1]) == pytest.approx(predicted, rel=1e-3)
     assert number(shown[text("nudge.real")]) == pytest.approx(after - loss.item(), rel=1e-3)
     wire = view.box("y_pred").locator("text.value").text_content() or ""
-    assert [number(n) for n in wire.strip("[]").split()] == pytest.approx((x * (1 + step)).tolist(), rel=1e-3)
+    assert [number(n) for n in wire.strip("[]").split()] == pytest.approx((x * (1 + step)).tolist(), rel=0.03)
     view.host.scroll_into_view_if_needed()
     page.page.screenshot(path=shots / "lab-nudge.png")
     panel.get_by_role("button", name=text("ui.nudge_reset")).click()

@@ -34,7 +34,7 @@ def test_the_whole_story(fresh: Kernel) -> None:
         "w [1]: w.grad is None",
         f"line 2 of In [{one}] first seen [1]",
         f"line 3 of In [{one}] backward added + [3] None -> [3]",
-        "changed in a cell that was not recorded [3] -> [0]",
+        "changed in a cell that was not recorded: [3] -> [0]",
         f"line 2 of In [{two}] backward added + [2] [0] -> [2]",
         f"line 4 of In [{two}] value changed by sub_ [1] -> [0]",
         f"line 5 of In [{two}] set to None [2] -> None",

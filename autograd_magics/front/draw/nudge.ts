@@ -7,9 +7,11 @@ import { untracked } from "../signals";
 
 /** The layout kept room for the recorded value; a longer one is written smaller, in px, but not too small to read. */
 const FONT = 11;
-const SMALLEST = 8;
-/** Characters for which there is room on any wire. */
-const ROOM = 10;
+const SMALLEST = 8.5;
+/** Width of a letter as a share of its size. */
+const LETTER = 0.605;
+/** What a text may take of the gaps beside its box, in px. */
+const BESIDE = 22;
 
 /** One panel for as long as the view exists: it follows the selection, and hides where there is nothing to nudge. */
 export function drawNudge(context: Context): HTMLElement {
@@ -30,7 +32,7 @@ export function drawNudge(context: Context): HTMLElement {
     step.textContent = `ε = ${signed(wanted())}`;
     slider.setAttribute("aria-label", t("ui.nudge_step", { name: element()?.name ?? "" }));
     slider.setAttribute("aria-valuetext", signed(wanted()));
-    back.hidden = slider.value === "0";
+    back.style.visibility = slider.value === "0" ? "hidden" : ""; // it keeps its place, or the slider would move
   };
   const ask = (): void => {
     say();
@@ -92,9 +94,13 @@ export function showValue(box: Element, value: string | undefined): void {
   const recorded = (text.dataset.recorded ??= text.textContent ?? "");
   const shown = value ?? recorded;
   if (text.textContent !== shown) text.textContent = shown;
-  const room = Math.max(ROOM, recorded.length);
-  text.style.fontSize = shown.length > room ? `${Math.max(SMALLEST, (FONT * room) / shown.length).toFixed(1)}px` : "";
+  const size = shown === recorded ? FONT : Math.max(SMALLEST, roomOf(box) / (shown.length * LETTER));
+  text.style.fontSize = size < FONT ? `${size.toFixed(1)}px` : "";
   box.classList.toggle("nudged", shown !== recorded);
+}
+
+function roomOf(box: Element): number {
+  return Number(box.querySelector(".halo")?.getAttribute("width") ?? 0) + BESIDE;
 }
 
 /** By item: the values on the wires while a leaf is nudged. */
