@@ -300,7 +300,7 @@ class Graph:
 
     def _node_of_hook(self, hook: Hook) -> int | None:
         tensor = self.trace.tensors[hook.tensor]
-        return tensor.node if tensor.node is not None else self._accumulators.get(tensor.object)
+        return tensor.node if tensor.node is not None else self.accumulator(tensor.object)
 
     @functools.cached_property
     def _accumulators(self) -> dict[int, int]:
@@ -326,14 +326,56 @@ class Graph:
         """What was sent to a node of one input whose hooks changed it; None where they did not, or it is not known."""
         if len(step.received) != 1 or step.received[0] is None:
             return None
-        sent = [one.sent[number] for one, number in self._steps_above.get((step.backward, step.node), ())]
-        if not sent or any(one is None for one in sent):
+        return self._changed(step.backward, step.node, step.received[0])
+
+    def before_result(self, backward: Backward, tensor: int) -> Gradient | None:
+        """What was sent to an input of `autograd.grad` whose hooks changed it; None as in `before_hooks`."""
+        row = self.trace.tensors[tensor]
+        node = row.node if row.node is not None else self.accumulator(row.object)
+        asked = dict(zip(backward.inputs or (), backward.results, strict=False))
+        result = asked.get(tensor)
+        if result is None or node is None or row.output_nr:
+            return None
+        got = self.trace.tensors[result]
+        return self._changed(backward.id, node, Gradient(got.shape, got.dtype, got.device, got.value))
+
+    def _changed(self, backward: int, node: int, after: Gradient) -> Gradient | None:
+        edges = self._steps_above.get((backward, node), ())
+        sent = [one.sent[number] if number < len(one.sent) else None for one, number in edges]
+        if not sent or any(one is None for one in sent) or sent == [after]:
             return None
         total = functools.reduce(_sum, (one.value for one in sent if one is not None))
-        after = step.received[0]
         if total is None or after.value is None or _close(total, after.value):
             return None
         return after._replace(value=total)
+
+    def asked_at(self, node: int) -> tuple[tuple[Backward, int], ...]:
+        """Each `autograd.grad` that gave back what arrived at a node without running it, with its input there."""
+        return self._asked.get(node, ())
+
+    @functools.cached_property
+    def _asked(self) -> dict[int, tuple[tuple[Backward, int], ...]]:
+        found: dict[int, list[tuple[Backward, int]]] = defaultdict(list)
+        ran = {(step.backward, step.node) for step in self.trace.steps}
+        for backward in self.trace.backwards:
+            for tensor in dict.fromkeys(backward.inputs or ()) if backward.results else ():
+                row = self.trace.tensors[tensor]
+                node = row.node if row.node is not None else self.accumulator(row.object)
+                if node is not None and (backward.id, node) not in ran:
+                    found[node].append((backward, tensor))
+        return {node: tuple(rows) for node, rows in found.items()}
+
+    def arrival(self, change: GradChange) -> Step | None:
+        """The run of the node at which what a backward added to a `.grad` arrived."""
+        node = self.trace.tensors[change.tensor].node
+        if node is None:
+            node = self.accumulator(change.object)
+        steps = () if node is None or change.backward is None else self.steps_of(node)
+        return next((step for step in reversed(steps) if step.backward == change.backward), None)
+
+    def accumulator(self, obj: int) -> int | None:
+        """The AccumulateGrad node of a leaf object, None where none was seen."""
+        return self._accumulators.get(obj)
 
     @functools.cached_property
     def _returned_by_object(self) -> dict[int, tuple[tuple[Backward, Gradient], ...]]:

@@ -60,6 +60,9 @@ class Place(NamedTuple):
     end_column: int | None
     function: str
     """Name of the code object: `"<module>"` for the body of a cell."""
+    through: str = ""
+    """Function of torch's that was called there and ran what is told of the place:
+    `"torch.autograd.functional.jacobian"`; empty for calls that are told themselves."""
 
 
 class Storage(NamedTuple):
@@ -292,6 +295,8 @@ class Backward(NamedTuple):
     results: tuple[int | None, ...] = ()
     """Of `autograd.grad`: the tensors returned."""
     error: Failure | None = None
+    given: tuple[int | None, ...] = ()
+    """Tensor rows of `gradients`; empty where nothing was passed."""
 
 
 class Step(NamedTuple):
@@ -596,7 +601,7 @@ _REFERENCES: dict[str, str] = {
     "results": "tensors", "leaf": "tensors", "result": "tensors", "call": "calls", "node": "nodes",
     "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
     "before_places": "places", "cut_place": "places", "changed_place": "places",
-    "parameters": "tensors", "skipped": "tensors", "optimizer": "optimizers",
+    "parameters": "tensors", "skipped": "tensors", "optimizer": "optimizers", "given": "tensors",
 }  # fmt: skip
 
 

@@ -69,7 +69,10 @@ def test_layers_get_their_first_values_in_one_go() -> None:
     assert found[2].before == found[0].after and value(found[2]) == [0.0]
 
 
-@pytest.mark.parametrize("nothing", ["w.requires_grad_()", "w.data = w.data", "v = w.view(1)", "w.data * 2", "w.grad = None"])
+NOTHING = ["w.requires_grad_()", "w.data = w.data", "v = w.view(1)", "w.data * 2", "w.grad = None"]
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
 def test_what_changes_no_value_is_no_change_of_it(nothing: str) -> None:
     assert kinds(told(LEAF + nothing + "\ny = w * 2")) == ["first"]
 

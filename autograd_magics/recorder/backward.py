@@ -131,9 +131,15 @@ class Backwards:
         self._values = values
         self._trouble = trouble
 
-    def begin(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Run:
-        """Prepare for a run of the engine: walk its graph and listen to its nodes."""
-        run = self._open(Request(func, args, kwargs), site)
+    def begin(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Run | None:
+        """Prepare for a run of the engine: walk its graph and listen to its nodes; None where it is not to be noted.
+
+        What `torch.func.vjp` gave back runs the engine on tensors that belong to a transform which is over.
+        """
+        request = Request(func, args, kwargs)
+        if any(map(_wrapped, request.roots)):
+            return None
+        run = self._open(request, site)
         self._watch(run)
         for tensor in self._tensors.retaining():
             self._grads.before_backward(tensor)
@@ -158,6 +164,8 @@ class Backwards:
                 request.retain_graph, request.create_graph, order,
             )
         )  # fmt: skip
+        if any(gradient is not None for gradient in request.gradients):
+            tape.backwards[-1].given = [state(g) if _is_plain(g) else None for g in request.gradients]
         return Run(request, len(tape.backwards) - 1, site, tape.tick)
 
     def _watch(self, run: Run) -> None:
@@ -295,7 +303,7 @@ class Backwards:
         return sender
 
     def _gradient(self, gradient: Any) -> GradientDraft | None:
-        if type(gradient) not in EXACT or _wrapped(gradient):
+        if not _is_plain(gradient):
             return None
         return (tuple(gradient.shape), gradient.dtype, gradient.device, self._values.of(gradient))
 
@@ -392,6 +400,10 @@ class Backwards:
         draft.results = results
         tape.calls[call].outputs = outputs
         tape.calls[call].end = tape.tick()
+
+
+def _is_plain(tensor: Any) -> bool:
+    return type(tensor) in EXACT and not _wrapped(tensor)
 
 
 def _has_hooks(accumulate: Any) -> bool:

@@ -138,7 +138,7 @@ class Frozen:
         return Backward(
             i, draft.at, draft.end, draft.kind, places, tuple(draft.roots), self.gradients.all(draft.gradients),
             None if draft.inputs is None else tuple(draft.inputs), draft.retain_graph, draft.create_graph, draft.order,
-            tuple(draft.results), error,
+            tuple(draft.results), error, tuple(draft.given),
         )  # fmt: skip
 
     def steps(self) -> Iterator[Step]:

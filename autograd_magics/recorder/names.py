@@ -156,6 +156,8 @@ def _operands(node: ast.AST | None, name: str) -> Iterator[tuple[Any, ast.AST]]:
         yield 0, node.operand
     elif isinstance(node, ast.Call):
         method = isinstance(node.func, ast.Attribute) and not _is_module(node.func.value)
+        if method and name.startswith("__") and getattr(node.func, "attr", "") != name:
+            method = False  # `plt.plot(t)` asks for `t.__array__()`: what stands before the dot is no tensor
         first: list[ast.AST] = [node.func.value] if method and isinstance(node.func, ast.Attribute) else []
         yield from enumerate([*first, *node.args])
         yield from ((k.arg, k.value) for k in node.keywords if k.arg)

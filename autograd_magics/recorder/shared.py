@@ -73,7 +73,7 @@ class WatchedBackwards(Backwards):
         super().__init__(tape, tensors, nodes, grads, values, trouble)
         self._shared = SharedMemory(tape, tensors, values)
 
-    def begin(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Run:
+    def begin(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Run | None:
         """Look at shared memory, then prepare for a run of the engine."""
         self._shared.look()
         return super().begin(func, args, kwargs, site)

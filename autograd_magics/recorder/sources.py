@@ -65,6 +65,7 @@ class Spot(NamedTuple):
     end_line: int | None
     end_column: int | None
     function: str
+    through: str = ""
 
 
 class Site:
@@ -185,18 +186,19 @@ class Places:
 
     def spots(self, chain: Chain) -> tuple[Spot, ...]:
         """The user's frames of a chain; all of them outside torch where none is the user's own."""
-        frames = list(zip(chain[::2], chain[1::2], strict=True))
+        callees = (None, *chain[::2])
+        frames = list(zip(chain[::2], chain[1::2], callees, strict=False))
         mine = [f for f in frames if is_user_file(f[0].co_filename, self._book.main)]
         rest = [f for f in frames if not f[0].co_filename.startswith(PACKAGE)] if not mine else []
-        return tuple(self._spot(code, offset) for code, offset in mine or rest[:1])
+        return tuple(self._spot(*frame) for frame in mine or rest[:1])
 
-    def _spot(self, code: types.CodeType, offset: int) -> Spot:
+    def _spot(self, code: types.CodeType, offset: int, callee: types.CodeType | None) -> Spot:
         known = self._spots.get((id(code), offset))
         if known is None:
-            known = self._spots[id(code), offset] = (code, self._new_spot(code, offset))
+            known = self._spots[id(code), offset] = (code, self._new_spot(code, offset, callee))
         return known[1]
 
-    def _new_spot(self, code: types.CodeType, offset: int) -> Spot:
+    def _new_spot(self, code: types.CodeType, offset: int, callee: types.CodeType | None) -> Spot:
         cell = self._book.cells.get(code.co_filename)
         line, end_line, column, end_column = position(code, offset)
         number, text = (cell.number, cell.text) if cell else (None, None)
@@ -207,7 +209,8 @@ class Places:
             column = _characters(code.co_filename, text, line, column)
         if end_column is not None:
             end_column = _characters(code.co_filename, text, end_line or line, end_column)
-        return Spot(code.co_filename, number, text, line, column, end_line, end_column, code.co_name)
+        through = "" if callee is None else differentiating(callee)
+        return Spot(code.co_filename, number, text, line, column, end_line, end_column, code.co_name, through)
 
     def of_spot(self, spot: Spot) -> int:
         """The row of a spot, made when it is new."""
@@ -244,13 +247,13 @@ class Places:
             if names is None:
                 continue
             mine = is_user_file(code.co_filename, self._book.main)
-            if not mine or (depth and self._passes_other_value(code, offset)):
+            if not mine or (depth and self._passes_other_value(code, offset, chain[2 * depth - 2])):
                 return ()
             return tuple(Assigned(name, output, code, offset) for name, output in names)
         return ()
 
-    def _passes_other_value(self, code: types.CodeType, offset: int) -> bool:
-        spot = self._spot(code, offset)
+    def _passes_other_value(self, code: types.CodeType, offset: int, callee: types.CodeType) -> bool:
+        spot = self._spot(code, offset, callee)
         line = spot.text.split("\n")[spot.line - 1] if spot.text else linecache.getline(spot.filename, spot.line)
         return bool(PASSES_OTHER_VALUES.match(line[spot.column or 0 :]))
 
@@ -268,6 +271,20 @@ class Places:
         """The finished table; code is let go."""
         self._spots.clear()
         return tuple(self._sources)
+
+
+def differentiating(code: types.CodeType) -> str:
+    """Name of a function of torch's that differentiates a function of the user's; empty for other code."""
+    path = code.co_filename.replace("\\", "/")
+    if path.endswith("torch/autograd/functional.py"):
+        return "" if code.co_name.startswith("_") else f"torch.autograd.functional.{code.co_name}"
+    if "/torch/_functorch/" in path:  # a wrapper made by the function: told by its qualified name, from Python 3.11 on
+        name = getattr(code, "co_qualname", "").partition(".")[0]
+        return f"torch.func.{name}" if name in TRANSFORMS else ""
+    return ""
+
+
+TRANSFORMS = frozenset({"grad", "grad_and_value", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "linearize", "vmap"})
 
 
 @functools.lru_cache(maxsize=1024)

@@ -88,6 +88,7 @@ class BackwardDraft:
     results: Sequence[int | None] = ()
     error: tuple[str, str] | None = None
     failed_node: int | None = None
+    given: Sequence[int | None] = ()
 
 
 class Tape:

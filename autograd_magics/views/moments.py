@@ -46,6 +46,8 @@ class Event:
     """The caption."""
     begin: int
     """The tick at which it began."""
+    here: bool = True
+    """Whether the program was at its places then; a step stands where its call does, which is long over."""
 
 
 class Moments:
@@ -188,7 +190,7 @@ class Moments:
                 places = self.trace.backwards[step.backward].places
             else:
                 tell = partial(self.captions.step, step)
-            yield Event(step.at, (1, step.id), STEP if change is None else GRAD, items, places, rows, tell, step.at)
+            yield Event(step.at, (1, step.id), STEP if change is None else GRAD, items, places, rows, tell, step.at, False)
 
     @cached_property
     def _arrived(self) -> dict[int, GradChange]:
@@ -221,7 +223,8 @@ class Moments:
                 at, order = step.at, (1, step.id - 1)
             items = (self.items.tensor(change.tensor),)
             tell = partial(self.captions.change, change)
-            yield Event(at, order, GRAD, items, change.places, (("changes", change.id),), tell, at)
+            here = change.backward is None and change.kind != "unseen"
+            yield Event(at, order, GRAD, items, change.places, (("changes", change.id),), tell, at, here)
 
     def _retained(self, change: GradChange) -> Step | None:
         """The step before which a result's `.grad` is written: that of the node that made it."""

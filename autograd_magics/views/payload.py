@@ -140,8 +140,8 @@ def _drop_links(data: Json, ids: set[str]) -> None:
     for detail in data["details"].values():
         for row in detail["rows"]:
             row["link"] = row["link"] if row["link"] in ids else None
-    for ledger in data["gradients"]:
-        for row in ledger["rows"]:
+    for story in data["gradients"]:
+        for row in story["rows"]:
             row["by"] = row["by"] if row["by"] in ids else None
             row["link"] = row["link"] if row["link"] in ids else None
     for row in [*data["saved"]["rows"], *data["saved"]["by_line"]]:

@@ -12,7 +12,7 @@ from ..trace import Place
 from .items import Items
 from .iterations import iterations
 from .looks import Looks
-from .moments import BACKWARD, ERROR, FORWARD, UPDATE, Moments
+from .moments import Moments
 from .phrases import Phrases
 from .told import Told
 
@@ -49,9 +49,7 @@ def timeline(phrases: Phrases, items: Items, findings: Sequence[Told], whens: Se
 
 def _iterations(moments: Moments) -> list[list[Any]]:
     """Where iterations begin, of all events that there were, among those that are told."""
-    # Steps stand where their calls do, and a `.grad` set to None is only noticed later: neither goes on in the source.
-    going = (FORWARD, UPDATE, BACKWARD, ERROR)
-    chains = ((i, e.begin, e.at, e.places) for i, e in enumerate(moments.all) if e.kind in going)
+    chains = ((i, e.begin, e.at, e.places) for i, e in enumerate(moments.all) if e.here)
     marks = iterations(moments.trace, chains)
     told = ((moments.told(mark.event), mark) for mark in marks)
     return [[event, mark.label, mark.depth] for event, mark in told if event is not None]

@@ -118,7 +118,7 @@ def record(case: str) -> str:
         # The first line is the magic's: IPython takes it away before Python sees the cell.
         trace = notebook.run(source.replace("%%autograd", "# %autograd"))
     sources = [
-        dataclasses.replace(row, text=(row.text or "").replace("# %autograd", "%%autograd"), filename=f"<{row.id}>")
+        row._replace(text=(row.text or "").replace("# %autograd", "%%autograd"), filename=f"<{row.id}>")
         for row in trace.sources
     ]
     return dataclasses.replace(trace, run=case, sources=tuple(sources)).to_json()

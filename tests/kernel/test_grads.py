@@ -27,7 +27,8 @@ def told(ran: Ran) -> str:
 def test_the_whole_story(fresh: Kernel) -> None:
     first = fresh.run("%%autograd\nw = torch.tensor([1.0], requires_grad=True)\n(w * 3).sum().backward()")
     fresh.run("w.grad.zero_()")
-    second = fresh.run("%%autograd\n(w * 2).sum().backward()\nwith torch.no_grad():\n    w -= 0.5 * w.grad\nw.grad = None")
+    cell = "(w * 2).sum().backward()\nwith torch.no_grad():\n    w -= 0.5 * w.grad\nw.grad = None"
+    second = fresh.run(f"%%autograd\n{cell}")
     one, two = first.reply["execution_count"], second.reply["execution_count"]
     words = [" ".join(line.split()) for line in told(fresh.run("%autograd grads")).split("\n")]
     assert words == [
@@ -53,14 +54,16 @@ def test_what_no_recording_has_seen(fresh: Kernel) -> None:
 
 
 def test_names_choose_and_keep_their_order(fresh: Kernel) -> None:
-    fresh.run("%%autograd\na = torch.ones(1, requires_grad=True)\nb = torch.ones(1, requires_grad=True)\n(a * b).backward()")
+    cell = "a = torch.ones(1, requires_grad=True)\nb = torch.ones(1, requires_grad=True)\n(a * b).backward()"
+    fresh.run(f"%%autograd\n{cell}")
     shown = told(fresh.run("%autograd grads b, a"))
     assert shown.index("b [1]: b.grad") < shown.index("a [1]: a.grad")
     assert "a [1]" not in told(fresh.run("%autograd grads b"))
 
 
 def test_many_steps_have_a_plot_with_words(fresh: Kernel) -> None:
-    fresh.run("%%autograd\nw = torch.tensor([1.0], requires_grad=True)\nfor _ in range(9):\n    (w * 3).sum().backward()")
+    cell = "w = torch.tensor([1.0], requires_grad=True)\nfor _ in range(9):\n    (w * 3).sum().backward()"
+    fresh.run(f"%%autograd\n{cell}")
     ran = fresh.run("%autograd grads w")
     assert "w.grad, 9 points: from 3 to 27, lowest 3, highest 27" in told(ran)
     html = ran.reports[0]["text/html"]

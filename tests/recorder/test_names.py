@@ -117,3 +117,8 @@ def test_values_side_by_side_each_have_their_own_name(source: str, expected: lis
 def test_rows_unpacked_in_a_function_are_named() -> None:
     trace = record_cell("def f(v):\n    a, b = v\n    return a + b\nz = f(torch.ones(2, 3))")
     assert [names_of(trace, t) for t in trace.calls[1].outputs] == [{"a"}, {"b"}]
+
+
+def test_what_asks_for_an_array_is_not_taken_for_the_tensor() -> None:
+    trace = record_cell("import numpy\nx = [torch.ones(2)]\nnumpy.array(x[0])\nnumpy.sum(x[0])")
+    assert {name.name for name in trace.names} == {"x[0]"}

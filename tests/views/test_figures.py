@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import pathlib
 
@@ -17,7 +16,7 @@ from autograd_magics.views.payload import payload
 from autograd_magics.views.phrases import Phrases
 
 STATS = Stats(8192, 0.01319, 0.99174, -3.8, 3.64, 12, 0, 0, 0)
-ODD = dataclasses.replace(STATS, nan=3, inf=1, neg_inf=2)
+ODD = STATS._replace(nan=3, inf=1, neg_inf=2)
 NOTHING = Stats(30, None, None, None, None, 0, 30, 0, 0)
 
 
@@ -47,8 +46,8 @@ def phrases(lang: str = "en") -> Phrases:
     [
         (None, ""),
         (STATS, "μ 0.0132 σ 0.992"),
-        (dataclasses.replace(STATS, std=None), "μ 0.0132"),
-        (dataclasses.replace(STATS, mean=-1e-9, std=123456.0), "μ −1e-9 σ 123456"),
+        (STATS._replace(std=None), "μ 0.0132"),
+        (STATS._replace(mean=-1e-9, std=123456.0), "μ −1e-9 σ 123456"),
         (ODD, "⚠ 3 NaN 1 Inf 2 −Inf"),
         (NOTHING, "⚠ 30 NaN"),
     ],
@@ -79,7 +78,7 @@ def test_rows_of_the_details() -> None:
     ]  # fmt: skip
     assert figures.rows(words, gradient(ODD))[-1] == ("odd", "⚠ 3 NaN 1 Inf 2 -Inf (< 0.1 %)")
     assert figures.rows(words, gradient(NOTHING)) == [("zeros", "0"), ("odd", "⚠ 30 NaN (100 %)")]
-    assert figures.rows(words, gradient(dataclasses.replace(STATS, zeros=8191)))[3] == ("zeros", "8191 (> 99.9 %)")
+    assert figures.rows(words, gradient(STATS._replace(zeros=8191)))[3] == ("zeros", "8191 (> 99.9 %)")
     assert [key for key, _ in figures.rows(words, gradient(STATS, dtype="complex64"))][:2] == [
         "mean_complex", "std_complex",
     ]  # fmt: skip
@@ -119,7 +118,7 @@ HEAT = {
 @pytest.mark.parametrize("case", HEAT)
 def test_shades_of_a_heat_map(case: str) -> None:
     cells, shades, scale, ends = HEAT[case]
-    stats = dataclasses.replace(bins(3, 3), cells=(tuple(cells),))
+    stats = bins(3, 3)._replace(cells=(tuple(cells),))
     chart = figures.charts(phrases(), gradient(stats, (30,)), "h")[1]
     assert chart["cells"] == [shades] and (chart["low"], chart["high"]) == scale and chart["ends"] == ends
     assert chart["title"] == "Means of h in blocks of 1 × 10"
@@ -130,7 +129,7 @@ def test_the_size_of_a_block_follows_from_their_number() -> None:
     words = phrases()
     for size in range(1, 3000):
         step = math.ceil(size / 16)
-        stats = dataclasses.replace(bins(1, 1), cells=((0.0,) * math.ceil(size / step),))
+        stats = bins(1, 1)._replace(cells=((0.0,) * math.ceil(size / step),))
         chart = figures.charts(words, gradient(stats, (size,)), "h")[1]
         assert chart["title"].endswith(f"1 × {step}")
 

@@ -190,7 +190,9 @@ def test_iterations_of_a_training_loop() -> None:
 
 
 def test_zero_grad_first_in_the_loop() -> None:
-    assert [label for label, _ in marks(MODULE)] == ["1", "2"]
+    (first, _), (second, caption) = marks(MODULE)
+    assert (first, second) == ("1", "2")
+    assert caption.startswith("optimizer.zero_grad()")
 
 
 @pytest.mark.parametrize(
