@@ -86,7 +86,8 @@ def test_loading_twice_adds_nothing(shell: InteractiveShell) -> None:
 
 
 def test_configuration(module_shell: InteractiveShell) -> None:
-    module_shell.config.AutogradMagics = Config(lang="pt-BR", display="text", limit=5, values=False, values_budget=9, theme="dark")
+    given = {"lang": "pt-BR", "display": "text", "limit": 5, "values": False, "values_budget": 9, "theme": "dark"}
+    module_shell.config.AutogradMagics = Config(given)
     try:
         magics.load(module_shell)
         settings = instance(module_shell).settings()

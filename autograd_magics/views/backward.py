@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..graph import Graph
 from ..trace import Node, Step
-from . import format
+from . import format, hooks
 from .boxes import Box, Plan
 from .forward import CROWDED, SHARED, Added, added, last_change
 from .grouping import groups, pieces
@@ -83,7 +83,8 @@ class BackwardPlans:
         name = self.phrases.name(tensor.id) if tensor is not None else ""
         style = "unseen" if node.origin == "unseen" else "node"
         box = Box(f"n{node.id}", "rect", style, format.clip(format.clean(node.name), 32), name, title=self._title(node))
-        box.above = self.phrases.order(node.order)
+        box.above, box.layer = self.phrases.order(node.order), node.order
+        self._mark(box, node)
         step = self._step(node)
         if step is not None:
             received = [g for g in step.received if g is not None]
@@ -101,6 +102,8 @@ class BackwardPlans:
         tensor = self.trace.tensors[node.leaf or 0]
         name = self.phrases.label(tensor.id)
         box = Box(f"n{node.id}", "pill", "accumulate", format.clean(node.name), name, title=self._title(node))
+        box.layer = 0 if self.layered else 1
+        self._mark(box, node)
         change = last_change(self.added, tensor.object, ran)
         if change is not None:
             box.below = self.phrases.text("view.grad", value=self.phrases.maybe(change.after))
@@ -109,6 +112,16 @@ class BackwardPlans:
             box.below, box.below_dim = self.phrases.text("view.no_grad"), True
             box.room = self.phrases.widest("view.no_grad")
         return box
+
+    @cached_property
+    def layered(self) -> bool:
+        """Whether there are derivatives of more than one order."""
+        return any(node.order > 1 for node in self.trace.nodes)
+
+    def _mark(self, box: Box, node: Node) -> None:
+        """Show the hooks at a node."""
+        box.hook, said = hooks.mark(self.phrases, node.id)
+        box.title = " · ".join([box.title, *said])
 
     def _title(self, node: Node) -> str:
         place = self.graph.node_place(node)

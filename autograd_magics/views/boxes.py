@@ -49,6 +49,10 @@ class Box:
     """What `below` is in its longest language: the picture is the same in all of them."""
     title: str = ""
     ghost_of: str | None = None
+    layer: int = 1
+    """The order of derivatives that it belongs to; 0 for all that it is wired to."""
+    hook: str = ""
+    """`"changed"` where a hook changed a gradient, `"late"` where one runs after `.grad` was written."""
     badge: str = ""
     severity: str = ""
     x: float = 0.0
@@ -83,7 +87,8 @@ class Box:
 
     def data(self) -> dict[str, Any]:
         """The box as the front end reads it."""
-        shown = ((key, v) for key, v in vars(self).items() if key != "room" and (v or not key.endswith("_figures")))
+        usual = {"above_figures": "", "below_figures": "", "layer": 1, "hook": ""}
+        shown = ((key, v) for key, v in vars(self).items() if key != "room" and (key not in usual or v != usual[key]))
         return {key: round(v, 1) if isinstance(v, float) else v for key, v in shown}
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from ..trace import Backward, Call, Failure, GradChange, Gradient, OptimizerStep, Step, Tensor
-from . import format
+from . import format, hooks
 from .formulas import local_rule
 from .phrases import Phrases
+from .products import Products
 
 VALUE = 40
 """Longest value in a caption, in characters."""
@@ -23,6 +24,7 @@ class Captions:
 
     def __init__(self, phrases: Phrases) -> None:
         self.phrases, self.graph, self.trace = phrases, phrases.graph, phrases.trace
+        self.products = Products(phrases)
 
     # -- pieces --------------------------------------------------------------------------------
     def _value(self, row: Tensor | Gradient | None) -> str:
@@ -113,12 +115,35 @@ class Captions:
         pairs = zip(row.roots, (*row.gradients, *[None] * len(row.roots)), strict=False)
         names = [(self.phrases.label(t), "1" if g is None else self._value(g)) for t, g in pairs]
         values = self._some([f"∂{name}/∂{name} = {value}" for name, value in names])
-        return self.phrases.text("view.tl_begin", code=self._code(row.places, format.clean(row.kind)), values=values)
+        said = self.phrases.text("view.tl_begin", code=self._backward_code(row), values=values)
+        product = self.products.short(row)
+        return self.phrases.text("view.tl_product", said=said, product=product) if product else said
+
+    def _backward_code(self, row: Backward) -> str:
+        """The source of a call that ran a backward, and which of several it is."""
+        code = self._code(row.places, format.clean(row.kind))
+        number, total = self.products.of_how_many(row)
+        if not self.products.through(row) or total < 2:
+            return code
+        return self.phrases.text("view.tl_one_of", code=code, n=number, total=total)
 
     def returned(self, row: Backward) -> str:
         """`torch.autograd.grad(y, x) gives dy = 32`."""
-        values = self._values([t for t in row.results if t is not None], named=True)
-        return self.phrases.text("view.tl_returned", code=self._code(row.places, format.clean(row.kind)), values=values)
+        pairs = list(zip(row.inputs or (), row.results, strict=False))
+        named = len(pairs) > 1 or bool(self.products.kind(row))
+        values = self._some([self._returned(row, tensor, result, named) for tensor, result in pairs])
+        return self.phrases.text("view.tl_returned", code=self._backward_code(row), values=values)
+
+    def _returned(self, row: Backward, tensor: int, result: int | None, named: bool) -> str:
+        """`dy = 32`; where there are several, or products, `∂(a, b)/∂x = dy = 32`; and what hooks changed of it."""
+        parts = [self.products.result(row, tensor)] if named else []
+        if result is None:
+            return " = ".join([*parts, "None"])
+        name = self.phrases.name(result)
+        parts += [self.phrases.label(result)] if name or not named else []
+        said = " = ".join([*parts, self._value(self.trace.tensors[result])])
+        hooked = hooks.at_result(self.graph, row, tensor)
+        return said if hooked is None else f"{said} ({hooks.told(self.phrases, hooked)})"
 
     def step(self, step: Step) -> str:
         """`backward through PowBackward0: came in [1 1], rule grad · 2 · e, went out [0 -2]`."""
@@ -130,6 +155,9 @@ class Captions:
             went = [f"{self._target(target)}: {value}" for (target, _), value in zip(sent, went, strict=True)]
         data = {"node": format.clean(node.name), "came": came, "went": self._some(went), "rule": self._rule(step)}
         key = "end" if not went else "rule" if data["rule"] else "plain"
+        hooked = hooks.at_step(self.graph, step)
+        if hooked is not None:
+            data["came"] = f"{came} ({hooks.told(self.phrases, hooked)})"
         return self.phrases.text(f"view.tl_step_{key}", **data)
 
     def _rule(self, step: Step) -> str:
@@ -157,7 +185,10 @@ class Captions:
             "after": self._value(change.after),
             "what": self.phrases.text(f"view.change_{change.kind}"),
         }
-        return self.phrases.text("view.tl_added" if change.added is not None else "view.tl_grad", **data)
+        said = self.phrases.text("view.tl_added" if change.added is not None else "view.tl_grad", **data)
+        step = self.graph.arrival(change)
+        hooked = None if step is None else hooks.at_step(self.graph, step)
+        return said if hooked is None else f"{said} ({hooks.told(self.phrases, hooked)})"
 
     def optimizer(self, row: OptimizerStep, after: Sequence[int]) -> str:
         """`opt.step(): w [1] → [1.28]`."""

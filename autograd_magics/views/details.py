@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from ..trace import Backward, Call, Failure, GradChange, Gradient, Node, Place, Saved, Tensor
-from . import figures, format
+from ..trace import Backward, Call, Failure, GradChange, Gradient, Node, Place, Saved, Step, Tensor
+from . import figures, format, hooks
 from .formulas import rule_rows
 from .items import Items
 from .phrases import Phrases
+from .products import Products
 
 VALUE = 120
 """Longest value in the details, in characters."""
@@ -27,6 +28,7 @@ class Details:
     def __init__(self, phrases: Phrases, items: Items) -> None:
         self.phrases, self.items = phrases, items
         self.graph, self.trace = phrases.graph, phrases.trace
+        self.products = Products(phrases)
 
     def of(self, item: str) -> Row:
         """Title, subtitle and rows of an item id."""
@@ -111,7 +113,7 @@ class Details:
         name = self.phrases.label(row.id)
         charts = figures.charts(self.phrases, row, name)
         for backward, gradient in self.graph.gradients(row.id)[-1:]:
-            charts += figures.charts(self.phrases, gradient, f"∂{self.phrases.root(backward)}/∂{name}")
+            charts += figures.charts(self.phrases, gradient, self.products.result(backward, row.id))
         return charts
 
     def _subtitle(self, call: Call | None) -> str:
@@ -119,15 +121,32 @@ class Details:
 
     def _gradients(self, row: Tensor) -> list[Row]:
         rows = []
-        name = self.phrases.label(row.id)
+        changed = hooks.at_tensor(self.graph, row)
         for backward, gradient in self.graph.gradients(row.id):
-            root = self.phrases.root(backward)
-            value = self.phrases.value(gradient, VALUE)
-            rows.append(self._row("gradient", value, link=f"b{backward.id}", of=root, by=name))
-        rows = self._some("gradients", rows)
+            what, link = self.products.result(backward, row.id), f"b{backward.id}"
+            value, hooked = self.phrases.value(gradient, VALUE), changed.get(backward.id)
+            if hooked is None:
+                rows.append(self._row("derivative", value, link=link, what=what))
+                continue
+            hook = hooks.named(self.phrases, hooked.hooks)
+            before = self.phrases.value(hooked.before, VALUE)
+            rows.append(self._row("gradient_before", before, link=link, what=what, hook=hook))
+            rows.append(self._row("gradient_after", value, link=link, what=what, hook=hook))
+        rows = self._some("gradients", rows) + self._hooks(hooks.node_of(self.graph, row))
         if row.object in self.graph.changes_by_object:
             rows.append(self._row("grad_now", self.phrases.maybe(self.graph.last_grad(row.object), VALUE)))
         return rows
+
+    def _hooks(self, node: int | None) -> list[Row]:
+        """Where the hooks were put on that act at a node."""
+        rows = []
+        for hook in self.graph.hooks_of(node) if node is not None else ():
+            place = self.graph.place(hook.places)
+            name, line = format.clean(hook.name), self.phrases.line(place)
+            key = "view.hook_late_at" if hook.kind == hooks.LATE else "view.hook_put_at"
+            value = self.phrases.text(key, name=name, line=line or self.phrases.text("view.nowhere"))
+            rows.append(self._row("hook", value, mono=False, link=self.items.line(place)))
+        return self._some("hook", rows)
 
     def _version(self, row: Tensor) -> list[Row]:
         states = self.graph.states[row.object]
@@ -208,14 +227,23 @@ class Details:
         """What came in and went out of a node in each backward, and what it keeps for that."""
         rows = []
         for step in self.graph.steps_of(node.id):
-            root = self.phrases.root(self.trace.backwards[step.backward])
+            root = self.products.outputs(self.trace.backwards[step.backward])
             names = [self._result(node, output) for output in range(len(step.received))]
-            rows += self._flow("came_in", root, step.received, names)
+            rows += self._came_in(step, root, names)
             rows += self._flow("went_out", root, step.sent, [self._target(target) for target, _ in node.edges])
-        rows = self._some("flow", rows) + self._some("rules", self._rules(node))
+        rows = self._some("flow", rows) + self._hooks(node.id) + self._some("rules", self._rules(node))
         rows += [self._kept(s) for s in self.graph.saved_of(node.id)]
         freed = self.phrases.freed(node)
         return rows + ([self._words("freed", freed)] if freed and self.graph.saved_of(node.id) else [])
+
+    def _came_in(self, step: Step, root: str, names: list[str]) -> list[Row]:
+        """What came in at a step, before and after the hooks that changed it."""
+        hooked = hooks.at_step(self.graph, step)
+        if hooked is None:
+            return self._flow("came_in", root, step.received, names)
+        data = {"of": root, "by": names[0], "hook": hooks.named(self.phrases, hooked.hooks)}
+        pairs = {"before_hook": hooked.before, "after_hook": hooked.after}
+        return [self._row(key, self.phrases.value(gradient, VALUE), **data) for key, gradient in pairs.items()]
 
     def _rules(self, node: Node) -> list[Row]:
         """The derivative formula for each input, once, and with the numbers of each step."""
@@ -265,20 +293,50 @@ class Details:
     # -- backwards -----------------------------------------------------------------------------
     def _backward(self, row: Backward) -> Row:
         rows = self._tensors("root", row.roots)
-        given = [self.phrases.value(g, VALUE) for g in row.gradients if g is not None]
-        rows += [self._row("given", value) for value in given]
+        rows += self._given(row)
         if row.inputs is not None:
             rows += self._tensors("with_respect_to", row.inputs)
         flags = [name for name in ("retain_graph", "create_graph") if getattr(row, name)]
         rows += [self._row("options", ", ".join(f"{name}=True" for name in flags))] if flags else []
         if row.order > 1:
             rows.append(self._words("order", self.phrases.order(row.order)))
+        said = {"product": self.products.sentence(row), "run_by": self.products.function(row)}
+        rows += [self._words(key, sentence) for key, sentence in said.items() if sentence]
         steps = self.graph.steps_in(row.id)
         rows.append(self._words("ran", self.phrases.count("view.nodes", len(steps))))
         for change in self._changes_by_backward.get(row.id, ()):
             name, link = self.phrases.label(change.tensor), self.items.tensor(change.tensor)
             rows.append(self._row("grad_after", self.phrases.maybe(change.after, VALUE), link=link, name=name))
-        rows += self._tensors("result", (t for t in row.results if t is not None))
+        rows += self._results(row)
         rows = [*self._some("more", rows), *self._failure(row.error), *self._line(row.places)]
         place = self.graph.place(row.places)
         return {"title": format.clean(row.kind), "subtitle": self.phrases.statement(place), "rows": rows}
+
+    def _given(self, row: Backward) -> list[Row]:
+        """What was passed as `gradient` or `grad_outputs`, and for which output where there are several."""
+        rows = []
+        for index, gradient in enumerate(row.gradients):
+            if gradient is None:
+                continue
+            tensor = row.given[index] if index < len(row.given) else None
+            name = "" if tensor is None else self.phrases.name(tensor)
+            value = "  ".join(filter(None, [name, self.phrases.value(gradient, VALUE)]))
+            link = None if tensor is None else self.items.tensor(tensor)
+            key = "given_for" if len(row.roots) > 1 else "given"
+            rows.append(self._row(key, value, link=link, of=self.phrases.label(row.roots[index])))
+        return self._some("given", rows)
+
+    def _results(self, row: Backward) -> list[Row]:
+        """What `autograd.grad` gave back for each input."""
+        rows = []
+        for tensor, result in zip(row.inputs or (), row.results, strict=False):
+            what = self.products.result(row, tensor)
+            if result is not None:
+                rows.append(self._row("derivative", self._described(result), link=self.items.tensor(result), what=what))
+            elif self.products.unused(row, tensor):
+                data = {"of": self.products.outputs(row), "by": self.phrases.label(tensor)}
+                value = self.phrases.text("view.unused_input", **data)
+                rows.append(self._row("derivative", value, mono=False, link=self.items.tensor(tensor), what=what))
+            else:
+                rows.append(self._row("derivative", "None", link=self.items.tensor(tensor), what=what))
+        return self._some("result", rows)

@@ -9,16 +9,20 @@ from functools import cached_property
 
 from ..graph import Graph
 from ..trace import Backward, Call, GradChange, Gradient, Tensor, Trace
-from . import format
+from . import format, hooks
 from .boxes import IN_CIRCLE, Box, Plan
+from .folding import outcome, runs
 from .grouping import groups, pieces
 from .phrases import Phrases
+from .products import Products, through
 from .symbols import plain, symbol
 
 SHARED = 4
 """A leaf with more uses than this is repeated at each of them."""
 CROWDED = 60
 """In a picture with more boxes than this, every leaf with more than one use is repeated."""
+DERIVATIVE = 20
+"""Longest label of an `autograd.grad`, in columns."""
 RESULTS = 4
 """An `autograd.grad` with more results than this is drawn only where they are used."""
 
@@ -47,6 +51,8 @@ class Op:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     place: int | None
+    parts: tuple[Op, ...] = ()
+    """Of a function that ran backwards itself: what it did."""
 
 
 class ForwardPlans:
@@ -62,7 +68,24 @@ class ForwardPlans:
         calls = [op for call in self.graph.operations if (op := self._call(call)) is not None]
         used = {t for op in calls for t in op.inputs} | self.roots
         derivatives = [op for row in self.trace.backwards if (op := self._derivative(row, used)) is not None]
-        return tuple(sorted([*calls, *derivatives], key=lambda op: op.row.at))
+        return self._folded(sorted([*calls, *derivatives], key=lambda op: op.row.at))
+
+    def _folded(self, ops: Sequence[Op]) -> tuple[Op, ...]:
+        """The operations, with all that one function of torch's did as one of them."""
+        found: list[Op] = []
+        at = 0
+        for first, end in runs(self.graph, [op.row for op in ops]):
+            parts = tuple(ops[first:end])
+            found += [*ops[at:first], self._whole(parts, ops[end].row.at if end < len(ops) else None)]
+            at = end
+        return (*found, *ops[at:])
+
+    def _whole(self, parts: tuple[Op, ...], until: int | None) -> Op:
+        made = {t for op in parts for t in op.outputs}
+        taken = dict.fromkeys(t for op in parts for t in op.inputs if t not in made)
+        last = [op for op in parts if isinstance(op.row, Backward)][-1]
+        given = outcome(self.graph, [op.row for op in parts], until) or last.outputs
+        return Op(last.id, last.row, tuple(taken), tuple(t for t in given if t not in taken), parts[0].place, parts)
 
     def _call(self, call: Call) -> Op | None:
         outputs = tuple(t for t in dict.fromkeys(call.outputs) if self.trace.tensors[t].call == call.id)
@@ -74,7 +97,8 @@ class ForwardPlans:
         results = tuple(t for t in row.results if t is not None and self.trace.tensors[t].call not in self._called)
         if len(results) > RESULTS:
             results = tuple(t for t in results if t in used)
-        return Op(f"b{row.id}", row, row.roots, results, self._place(row.places)) if results else None
+        taken = tuple(dict.fromkeys([*row.roots, *(t for t in row.given if t is not None)]))
+        return Op(f"b{row.id}", row, taken, results, self._place(row.places)) if results else None
 
     @cached_property
     def _called(self) -> frozenset[int]:
@@ -185,7 +209,10 @@ class ForwardPlans:
 
     # -- boxes ---------------------------------------------------------------------------------
     def _op_box(self, op: Op) -> Box:
-        if isinstance(op.row, Backward):
+        if op.parts:
+            label = through(self.graph, op.row.places).rpartition(".")[2]
+            box = Box(op.id, "rect", "call", label, title=self._whole_title(op))
+        elif isinstance(op.row, Backward):
             box = Box(op.id, "circle", "call", self._derivative_label(op.row), title=self._derivative_title(op.row))
         else:
             box = Box(op.id, "circle", self._call_style(op.row), symbol(op.row), title=self._call_title(op.row))
@@ -194,7 +221,40 @@ class ForwardPlans:
                 box.below, box.below_dim, box.room = self.phrases.text(key), True, self.phrases.widest(key)
         if format.columns(box.label) > IN_CIRCLE:
             box.shape = "rect"
+        box.layer = self._op_layer(op)
         return box
+
+    # -- orders of derivatives -----------------------------------------------------------------
+    @cached_property
+    def layered(self) -> bool:
+        """Whether there are derivatives of more than one order."""
+        return any(node.order > 1 for node in self.trace.nodes)
+
+    def _op_layer(self, op: Op) -> int:
+        """The order of the derivatives that an operation computes; of a call that of the graph which it is part of."""
+        if op.parts:
+            return max(self._op_layer(part) for part in op.parts)
+        if isinstance(op.row, Backward):
+            return op.row.order
+        orders = [self.trace.nodes[n].order for n in op.row.nodes]
+        return max(orders) if orders else max((self._layer(t) for t in op.inputs), default=1) or 1
+
+    def _layer(self, tensor: int) -> int:
+        """The same of a tensor; 0 for leaves, which belong to every order that uses them."""
+        row = self.trace.tensors[tensor]
+        if not self.layered:
+            return 1
+        if row.node is not None:
+            return self.trace.nodes[row.node].order
+        maker = self.makers.get(tensor)
+        return 0 if maker is None else self._op_layer(self.ops[maker])
+
+    def _mark(self, box: Box, row: Tensor) -> None:
+        """Show the hooks on a tensor."""
+        box.layer = self._layer(row.id)
+        if not row.output_nr:
+            box.hook, said = hooks.mark(self.phrases, hooks.node_of(self.graph, row) if row.requires_grad else None)
+            box.title = " · ".join([box.title, *said])
 
     def _call_style(self, call: Call) -> str:
         if call.error is not None:
@@ -217,11 +277,26 @@ class ForwardPlans:
 
     def _derivative_label(self, row: Backward) -> str:
         names = [self.phrases.name(t) for t in row.inputs or ()]
-        return f"∂/∂{names[0]}" if len(names) == 1 and names[0] else "∂"
+        if not names or not all(names):
+            return "∂"
+        return f"∂/∂{names[0]}" if len(names) == 1 else format.clip(f"∂/∂({', '.join(names)})", DERIVATIVE)
 
     def _derivative_title(self, row: Backward) -> str:
-        parts = [row.kind, self.phrases.line_at(row.places), self.phrases.order(row.order)]
+        results = zip(row.inputs or (), row.results, strict=False)
+        given = [self.products.result(row, t) for t, result in results if result is not None]
+        parts = [row.kind, ", ".join(given[:RESULTS]), self.products.short(row)]
+        parts += [self.phrases.line_at(row.places), self.phrases.order(row.order)]
         return " · ".join(part for part in parts if part)
+
+    def _whole_title(self, op: Op) -> str:
+        count = sum(isinstance(part.row, Backward) for part in op.parts)
+        parts = [through(self.graph, op.row.places), self.phrases.count("view.backwards", count)]
+        return " · ".join(part for part in [*parts, self.phrases.line_at(op.row.places)] if part)
+
+    @cached_property
+    def products(self) -> Products:
+        """Names of what the backwards computed."""
+        return Products(self.phrases)
 
     def _source_box(self, tensor: int, flows: _Flows) -> Box:
         row = self.trace.tensors[tensor]
@@ -235,6 +310,7 @@ class ForwardPlans:
             box.below = self._gradient(row)
         left = self._left(row, flows) if style == "leaf" else self.graph.gradient(row.id)
         box.below_figures = self.phrases.figures(left) if box.below else ""
+        self._mark(box, row)
         return box
 
     def _tensor_box(self, tensor: int, flows: _Flows) -> Box:
@@ -246,6 +322,7 @@ class ForwardPlans:
             box = Box(f"t{tensor}", "rect", "result", self.phrases.label(tensor), title=self._title(row))
             self._fill(box, row)
         box.below, box.below_figures = self._gradient(row), self.phrases.figures(self.graph.gradient(row.id))
+        self._mark(box, row)
         return box
 
     def _fill(self, box: Box, row: Tensor) -> None:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from ..graph import Graph
 from ..story import VALUE_KINDS, Event, pages
-from ..trace import Gradient, Past
-from . import format
+from ..trace import GradChange, Gradient, Past
+from . import format, hooks
 from .items import Items
 from .phrases import Phrases
 from .plot import plot, to_svg
+from .products import Products
+from .returned import RETURNED, Returned, returned
 from .tables import CHANGES, VALUE, Row
 from .told import Told
 from .wrapping import aligned_rows, paragraph
@@ -49,7 +51,8 @@ def ledgers(
 def shown(graph: Graph, obj: int, limit: int = CHANGES, whole: bool = True) -> list[Past | Event]:
     """What the rows of a tensor's ledger tell: pages of earlier recordings, then what this one saw; one for each."""
     told: list[Past | Event] = [*(graph.past.get(obj, ()) if whole else ())]
-    told += [event for event in _now(graph, obj, whole) if event.kind != "first"]
+    now = [event for event in _now(graph, obj, whole) if event.kind != "first"]
+    told += sorted([*now, *returned(graph, obj)], key=lambda event: event.at)
     if len(told) <= limit:
         return told
     half = limit // 2
@@ -93,7 +96,7 @@ class Ledger:
         return ledger
 
     def _row(self, one: Past | Event, obj: int) -> Row:
-        value = one.kind in VALUE_KINDS
+        value = one.kind in VALUE_KINDS or one.kind == RETURNED
         gap = one.kind == "left_out"
         line, link = self._page_line(one) if isinstance(one, Past) else self._event_line(one)
         return {
@@ -114,6 +117,11 @@ class Ledger:
 
     def _what(self, one: Past | Event, obj: int) -> str:
         text = self.phrases.text
+        if isinstance(one, Returned):
+            backward = self.trace.backwards[one.backward]
+            return text("view.change_returned", what=Products(self.phrases).result(backward, one.tensor))
+        if isinstance(one, Event) and one.change is not None and (hook := self._hook(one.change)):
+            return text("view.change_hooked", what=text(f"view.change_{one.kind}"), hook=hook)
         if isinstance(one, Past) and one.kind == "left_out":
             return f"… {self.phrases.count('view.more_changes', one.pages)}"
         if one.kind in ("stepped", "updated"):
@@ -123,6 +131,12 @@ class Ledger:
             before = isinstance(one, Past) or (obj in self.graph.past and one.change is changes[0])
             return text("view.change_unrecorded" if before else "view.change_unseen")
         return text(f"view.change_{one.kind}")
+
+    def _hook(self, change: GradChange) -> str:
+        """What a hook changed of what a backward added; empty where none did."""
+        step = self.graph.arrival(change)
+        hooked = None if step is None else hooks.at_step(self.graph, step)
+        return "" if hooked is None else hooks.told(self.phrases, hooked)
 
     def _page_line(self, page: Past) -> tuple[str, str | None]:
         if page.cell is None and page.file is None:
@@ -142,6 +156,8 @@ class Ledger:
 
     def _links(self, one: Past | Event) -> Row:
         """The backward that made a change, and a finding about both."""
+        if isinstance(one, Returned):
+            return {"by": f"b{one.backward}", "finding": None}
         change = one.change if isinstance(one, Event) else None
         if change is None or change.backward is None:
             return {"by": None, "finding": None}

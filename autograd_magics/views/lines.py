@@ -11,6 +11,7 @@ from ..trace import Backward, Call, Place, Saved, Source, Tensor
 from . import format
 from .items import Items
 from .phrases import Phrases
+from .products import through
 from .told import Told
 
 GRADIENT = 20
@@ -94,7 +95,10 @@ class Lines:
         """Spans of the drawn calls and the backwards, each span once, with the first item that stands for it."""
         found: dict[Key, dict[tuple[int, int], str]] = defaultdict(dict)
         rows: list[tuple[str, Call | Backward]] = [(f"c{call.id}", call) for call in self.graph.operations]
-        for item, row in [*rows, *((f"b{row.id}", row) for row in self.trace.backwards)]:
+        rows += [(f"b{row.id}", row) for row in self.trace.backwards]
+        # What a function of torch's did is drawn as the last of its backwards.
+        inner = {item for item, row in rows if through(self.graph, row.places)}
+        for item, row in [*(pair for pair in rows if pair[0] not in inner), *(p for p in rows[::-1] if p[0] in inner)]:
             place = self.graph.place(row.places)
             if place is None:
                 continue

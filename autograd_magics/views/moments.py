@@ -183,6 +183,7 @@ class Moments:
             rows: tuple[Row, ...] = (("steps", step.id),)
             items = (f"n{node.id}", *([f"c{node.call}"] if node.call is not None else ()))
             change = self._arrived.get(step.id)
+            kind = STEP if change is None else GRAD
             if change is not None:
                 tell = partial(self.captions.change, change)
                 items = (self.items.tensor(change.tensor), *items)
@@ -190,7 +191,7 @@ class Moments:
                 places = self.trace.backwards[step.backward].places
             else:
                 tell = partial(self.captions.step, step)
-            yield Event(step.at, (1, step.id), STEP if change is None else GRAD, items, places, rows, tell, step.at, False)
+            yield Event(step.at, (1, step.id), kind, items, places, rows, tell, step.at, False)
 
     @cached_property
     def _arrived(self) -> dict[int, GradChange]:

@@ -25,6 +25,7 @@ class Products:
 
     def __init__(self, phrases: Phrases) -> None:
         self.phrases, self.graph, self.trace = phrases, phrases.graph, phrases.trace
+        self._kinds: dict[int, str] = {}
 
     # -- what is derived -----------------------------------------------------------------------
     def outputs(self, row: Backward) -> str:
@@ -64,6 +65,11 @@ class Products:
     # -- products ------------------------------------------------------------------------------
     def kind(self, row: Backward) -> str:
         """`"vjp"`, `"vjps"` (several at once), `"jvp"`, `"hvp"`, `"sum"` (over several outputs), or `""`."""
+        if row.id not in self._kinds:
+            self._kinds[row.id] = self._kind(row)
+        return self._kinds[row.id]
+
+    def _kind(self, row: Backward) -> str:
         if row.error is not None or not row.roots:
             return ""
         if self._base(row) is not None:
@@ -205,7 +211,8 @@ class Products:
         number, total = self.of_how_many(row)
         whole = format.clip(format.clean(through(self.graph, row.places)), 2 * LABEL)
         said = self.phrases.text("view.run_by", function=whole, n=number, total=total)
-        return f"{said} {self.phrases.text(f'view.run_by_{name}')}" if name in EXPLAINED else said
+        one_by_one = self.kind(row) != "vjps" or name not in ("jacobian", "hessian")
+        return f"{said} {self.phrases.text(f'view.run_by_{name}')}" if name in EXPLAINED and one_by_one else said
 
 
 def through(graph: Graph, places: Ids) -> str:

@@ -7,6 +7,7 @@ import { newState } from "../../autograd_magics/front/state";
 import {
   advance, duration, endOf, findingsByItem, goTo, Looks, runningAt, textAt, timelineKey, toldItem, togglePlay, turnAt,
 } from "../../autograd_magics/front/timeline";
+import widget from "../../autograd_magics/front/widget";
 import { boxAt, pictureOf, payloadOf, withWords } from "./helpers";
 import steps from "./fixtures/steps.json";
 
@@ -340,6 +341,33 @@ describe("in the page", () => {
     get(root, ".ledgers .more").click();
     expect(root.querySelectorAll("tr.change")).toHaveLength(80);
     expect(root.querySelectorAll("tr.change.later")).toHaveLength(10);
+  });
+
+  test("the widget's trait and the moment are the same, None being the end", () => {
+    const values: Record<string, unknown> = { payload: payload(), selection: "", tab: "details", theme: "auto", moment: 4 };
+    const listeners: Record<string, () => void> = {};
+    const model = {
+      get: (name: string) => values[name],
+      set: (name: string, value: unknown) => void (values[name] = value),
+      save_changes: () => undefined,
+      on: (event: string, callback: () => void) => void (listeners[event] = callback),
+      off: () => undefined,
+    };
+    const el = document.createElement("div");
+    document.body.append(el);
+    const close = widget.render({ model, el });
+    const root = el.querySelector(".agm-view")?.shadowRoot;
+    if (!root) throw new Error("nothing was mounted");
+    const slider = get(root, ".track input") as HTMLInputElement;
+    expect(slider.value).toBe("4");
+    press(slider, ".");
+    expect(values["moment"]).toBe(5);
+    press(slider, "End");
+    expect(values["moment"]).toBeNull();
+    values["moment"] = 9;
+    listeners["change:moment"]?.();
+    expect(slider.value).toBe("9");
+    close();
   });
 
   test("a payload without a timeline has no bar", () => {

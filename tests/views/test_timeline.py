@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+import traitlets
 
 from autograd_magics.report import Report
 from autograd_magics.trace import Trace
@@ -12,6 +13,7 @@ from autograd_magics.views import timeline as timeline_module
 from autograd_magics.views.looks import compact
 from autograd_magics.views.moments import LIMIT, Moments
 from autograd_magics.views.payload import payload
+from autograd_magics.views.widget import ReportWidget
 from tests.builders import Cell, added_again, hostile, loop, regression, report
 from tests.golden.make import CASES
 from tests.recorded import Notebook, record_cell
@@ -359,3 +361,16 @@ def test_it_is_plain_data(make: Any) -> None:
     columns = {len(film[key]) for key in ("kinds", "items", "lines", "marks", "captions")}
     assert len(columns) == 1
     assert not any(character in "".join(film["captions"]) for character in "\x1b\u202e\n")
+
+
+# -- from Python -------------------------------------------------------------------------------
+def test_the_widget_knows_the_moment() -> None:
+    made = ReportWidget(report(regression()))
+    count = len(made.payload["timeline"]["kinds"])
+    assert made.moment is None
+    made.set_state({"moment": count - 1})
+    assert made.moment == count - 1
+    with pytest.raises(traitlets.TraitError, match=f"moment is {count}; expected 0 to {count - 1}, or None for the end"):
+        made.moment = count
+    made.moment = None
+    made.close()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ...graph import Graph
 from ...trace import GradChange, Gradient, Ids, Step
-from .. import format
+from .. import format, hooks
 from ..phrases import LABEL, Phrases
 from .agreement import differs
 from .facts import Facts
@@ -211,7 +211,20 @@ def _row(phrases: Phrases, step: Step, kind: str, one: InputRule) -> RuleRow:
         rule = ", ".join(filter(None, [one.named, one.where]))
     if one.summed_to is not None:
         rule = phrases.text("formula.summed", formula=rule, shape=format.shape_text(one.summed_to))
-    return RuleRow(one.edge, name, format.clip(rule, 2 * LENGTH), _numbers(phrases, one))
+    return RuleRow(one.edge, name, format.clip(rule, 2 * LENGTH), _hooked(phrases, step, one, _numbers(phrases, one)))
+
+
+def _hooked(phrases: Phrases, step: Step, one: InputRule, numbers: str) -> str:
+    """The numbers, and what a hook then made of the result where the engine carried it."""
+    target = None if one.edge is None else phrases.trace.nodes[step.node].edges[one.edge][0]
+    if target is None or not numbers:
+        return numbers
+    hooked = next((found for found in hooks.at_node(phrases.graph, target) if found.backward == step.backward), None)
+    if hooked is None or one.result != _written(hooked.before, phrases.minus):
+        return numbers
+    after = _written(hooked.after, phrases.minus)
+    hook = hooks.named(phrases, hooked.hooks)
+    return phrases.text("formula.hooked", numbers=numbers, hook=hook, value=after)
 
 
 def _label(phrases: Phrases, step: Step, one: InputRule) -> str:

@@ -1,0 +1,57 @@
+"""Functions of torch's that run backwards themselves, such as `torch.autograd.functional.jacobian`, told as one step.
+
+What they do to get there (a selection, a reshape and a backward for each row of a Jacobian) would bury the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..graph import Graph
+from ..trace import Backward, Call, Ids
+from .products import through
+
+Row = Call | Backward
+
+
+def runs(graph: Graph, rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
+    """(first, end) of each stretch of rows, which are in order of time, that such a function made and that has a
+    backward in it; without what belongs to its next call."""
+    first = 0
+    while first < len(rows):
+        places, end = rows[first].places, first + 1
+        if not through(graph, places):
+            first = end
+            continue
+        while end < len(rows) and rows[end].places == places:
+            end += 1
+        last = _last(rows[first:end])
+        if last is not None:
+            yield first, first + last + 1
+        first = end
+
+
+def _last(rows: Sequence[Row]) -> int | None:
+    """Index of the last row that belongs to what the backwards gave; None where there is no backward."""
+    made: set[int] = set()
+    last = None
+    for index, row in enumerate(rows):
+        if isinstance(row, Backward):
+            made.update(t for t in row.results if t is not None)
+            last = index
+        elif not made.isdisjoint(row.inputs):
+            made.update(row.outputs)
+            last = index
+    return last
+
+
+def outcome(graph: Graph, rows: Sequence[Row], until: int | None = None) -> Ids:
+    """The tensors that such a function gave back, of one of its stretches: those with a name, else the last ones.
+
+    until: when what follows began.
+    """
+    places, start = rows[0].places, rows[0].at
+    calls = [c for c in graph.trace.calls if c.places == places and c.at >= start and (until is None or c.at < until)]
+    named = [t for call in calls for t in call.outputs if graph.names(t)]
+    last = next((call.outputs for call in reversed(calls) if call.outputs), ())
+    return tuple(dict.fromkeys(named)) or tuple(last)
