@@ -33,6 +33,9 @@ from .trace import (
 NOT_DRAWN = frozenset({"requires_grad_", "retain_grad", "zero_", "register_hook"})
 """Calls that mark a tensor rather than compute with it."""
 
+HANDED_ON = frozenset({"detach", "requires_grad_", "view_as", "clone", "reshape", "squeeze", "view"})
+"""Calls whose result is, for a reader, what they were given."""
+
 RUNS_BACKWARD = frozenset({"grad", "backward"})
 """Calls that start the engine."""
 
@@ -161,9 +164,21 @@ class Graph:
         if call is None:
             node = self.trace.tensors[tensor].node
             return self.trace.nodes[node].name if node is not None else "tensor"
+        if call.places and self.trace.places[call.places[0]].through:
+            return self._label_within(call)
         text = self.segment(self.place(call.places))
         if text and "\n" not in text and len(text) <= 32:
             return text
+        return f"{call.name}(…)"
+
+    def _label_within(self, call: Call) -> str:
+        """The label of what a function of torch's made on its way, after what it was made of: `y[0]`."""
+        if call.name in HANDED_ON and call.inputs:
+            return self.label(call.inputs[0])
+        index = dict(call.constants).get("1")
+        if call.name == "__getitem__" and call.inputs and isinstance(index, int):
+            base = self.label(call.inputs[0])
+            return f"{base}[{index}]" if base.isidentifier() else f"({base})[{index}]"
         return f"{call.name}(…)"
 
     def place(self, places: Iterable[int]) -> Place | None:

@@ -151,11 +151,16 @@ class _Steps:
         self._trace = trace
         self._rows: list[OptimizerStep] = [row for row in trace.optimizer_steps if row.kind == "step"]
         self._starts = [row.at for row in self._rows]
+        self._backwards = [row.at for row in trace.backwards]
 
     def of(self, at: int) -> OptimizerStep | None:
         """The step that was going on at a time."""
         i = bisect.bisect_right(self._starts, at) - 1
         return self._rows[i] if i >= 0 and at <= self._rows[i].end else None
+
+    def backward_between(self, begin: int, end: int) -> bool:
+        """Whether a backward was started between two times."""
+        return bisect.bisect_left(self._backwards, begin) < bisect.bisect_left(self._backwards, end)
 
     def name(self, step: OptimizerStep) -> str:
         """The user's name of its optimizer, else its class."""
@@ -206,7 +211,8 @@ def _tell(trace: Trace, told: list[Event], event: Event, call: Call | None, step
     else:
         event.by, event.place = call.name, place_of(trace, call.places)
         # `w.data -= x` is two calls: the subtraction, and the assignment of what is there already
-        again = last.at == call.at or (call.name == "data=" and same(last.after, event.after))
+        put_back = call.name == "data=" and same(last.after, event.after)
+        again = last.at == call.at or (put_back and not steps.backward_between(last.at, call.at))
         together = last.kind == "updated" and again and _line(last.place) == _line(event.place)
     if together:
         last.after = event.after

@@ -51,6 +51,12 @@ def test_every_way_to_change_a_value_is_one_change(update: str, by: str) -> None
     assert updated.place is not None and updated.place.line == 3
 
 
+@pytest.mark.parametrize("update", ["w.data = w.data - 0 * w.grad", "w.data -= 0 * w.grad"])
+def test_an_update_that_changes_nothing_is_told_each_time(update: str) -> None:
+    found = told(LEAF + f"for _ in range(3):\n    {RUN}    {update}\n    w.grad = None\n")
+    assert kinds(found) == ["first", *["accumulated", "updated", "cleared"] * 3]
+
+
 @pytest.mark.parametrize("optimizer", ["SGD([w], lr=0.1)", "Adam([w], lr=0.1)", "AdamW([w], lr=0.1, weight_decay=0.5)"])
 def test_all_that_an_optimizer_does_in_a_step_is_one_change(optimizer: str) -> None:
     cell = f"opt = torch.optim.{optimizer}\nfor _ in range(2):\n    {RUN}    opt.step()\n    opt.zero_grad()\n"

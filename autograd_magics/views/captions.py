@@ -121,9 +121,10 @@ class Captions:
 
     def _backward_code(self, row: Backward) -> str:
         """The source of a call that ran a backward, and which of several it is."""
-        code = self._code(row.places, format.clean(row.kind))
+        function = self.products.through(row)
+        code = self._code(row.places, f"{function}(…)" if function else format.clean(row.kind))
         number, total = self.products.of_how_many(row)
-        if not self.products.through(row) or total < 2:
+        if not function or total < 2:
             return code
         return self.phrases.text("view.tl_one_of", code=code, n=number, total=total)
 
@@ -188,7 +189,10 @@ class Captions:
         said = self.phrases.text("view.tl_added" if change.added is not None else "view.tl_grad", **data)
         step = self.graph.arrival(change)
         hooked = None if step is None else hooks.at_step(self.graph, step)
-        return said if hooked is None else f"{said} ({hooks.told(self.phrases, hooked)})"
+        parts = [] if hooked is None else [hooks.told(self.phrases, hooked)]
+        late = () if step is None else hooks.late(self.graph, step.node, step.at)
+        parts += [self.phrases.text("view.hook_late", hook=hooks.named(self.phrases, late))] if late else []
+        return f"{said} ({', '.join(parts)})" if parts else said
 
     def optimizer(self, row: OptimizerStep, after: Sequence[int]) -> str:
         """`opt.step(): w [1] → [1.28]`."""

@@ -55,3 +55,16 @@ def outcome(graph: Graph, rows: Sequence[Row], until: int | None = None) -> Ids:
     named = [t for call in calls for t in call.outputs if graph.names(t)]
     last = next((call.outputs for call in reversed(calls) if call.outputs), ())
     return tuple(dict.fromkeys(named)) or tuple(last)
+
+
+def origins(graph: Graph, tensor: int, places: Ids, drawn: set[int]) -> Iterator[int]:
+    """What such a function was given, behind a tensor that it made of it without more ado: `v` behind `v.detach()`.
+
+    drawn: tensors of which the picture shows how they were made.
+    """
+    call = graph.maker(tensor)
+    if call is None or call.places != places or tensor in drawn:
+        yield tensor
+        return
+    for one in call.inputs:
+        yield from origins(graph, one, places, drawn)

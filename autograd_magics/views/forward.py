@@ -11,7 +11,7 @@ from ..graph import Graph
 from ..trace import Backward, Call, GradChange, Gradient, Tensor, Trace
 from . import format, hooks
 from .boxes import IN_CIRCLE, Box, Plan
-from .folding import outcome, runs
+from .folding import origins, outcome, runs
 from .grouping import groups, pieces
 from .phrases import Phrases
 from .products import Products, through
@@ -76,16 +76,19 @@ class ForwardPlans:
         at = 0
         for first, end in runs(self.graph, [op.row for op in ops]):
             parts = tuple(ops[first:end])
-            found += [*ops[at:first], self._whole(parts, ops[end].row.at if end < len(ops) else None)]
+            drawn = {t for op in (*ops[:first], *ops[end:]) for t in op.outputs}
+            found += [*ops[at:first], self._whole(parts, drawn, ops[end].row.at if end < len(ops) else None)]
             at = end
         return (*found, *ops[at:])
 
-    def _whole(self, parts: tuple[Op, ...], until: int | None) -> Op:
+    def _whole(self, parts: tuple[Op, ...], drawn: set[int], until: int | None) -> Op:
+        """One operation for several; `drawn` is what all others give."""
         made = {t for op in parts for t in op.outputs}
-        taken = dict.fromkeys(t for op in parts for t in op.inputs if t not in made)
+        given = (t for op in parts for t in op.inputs if t not in made)
+        taken = dict.fromkeys(t for one in given for t in origins(self.graph, one, parts[0].row.places, drawn))
         last = [op for op in parts if isinstance(op.row, Backward)][-1]
-        given = outcome(self.graph, [op.row for op in parts], until) or last.outputs
-        return Op(last.id, last.row, tuple(taken), tuple(t for t in given if t not in taken), parts[0].place, parts)
+        results = outcome(self.graph, [op.row for op in parts], until) or last.outputs
+        return Op(last.id, last.row, tuple(taken), tuple(t for t in results if t not in taken), parts[0].place, parts)
 
     def _call(self, call: Call) -> Op | None:
         outputs = tuple(t for t in dict.fromkeys(call.outputs) if self.trace.tensors[t].call == call.id)

@@ -69,9 +69,9 @@ def node_of(graph: Graph, row: Tensor) -> int | None:
     return row.node if row.node is not None else graph.accumulator(row.object)
 
 
-def late(graph: Graph, node: int) -> tuple[Hook, ...]:
-    """The hooks that run after the `.grad` of a leaf was written."""
-    return tuple(hook for hook in graph.hooks_of(node) if hook.kind == LATE)
+def late(graph: Graph, node: int, at: int | None = None) -> tuple[Hook, ...]:
+    """The hooks that run after the `.grad` of a leaf was written; those that were there at a time, where one is given."""
+    return tuple(hook for hook in graph.hooks_of(node) if hook.kind == LATE and (at is None or hook.at < at))
 
 
 def _early(graph: Graph, node: int, at: int) -> tuple[Hook, ...]:
@@ -100,6 +100,6 @@ def mark(phrases: Phrases, node: int | None) -> tuple[str, list[str]]:
     if node is None:
         return "", []
     changed, after = at_node(phrases.graph, node), late(phrases.graph, node)
-    said = [told(phrases, one) for one in changed[-2:]]
+    said = list(dict.fromkeys(told(phrases, one) for one in changed))[:2]
     said += [phrases.text("view.hook_late", hook=named(phrases, after))] if after else []
     return "changed" if changed else "late" if after else "", said

@@ -20,6 +20,10 @@ Spot = tuple[int, int]
 """Line and column where a statement begins."""
 
 
+SET_BY_CALL = (".data", ".grad")
+"""Ends of names whose assignment is an event of its own, so that their statement is not over yet."""
+
+
 @dataclass(frozen=True)
 class Mark:
     """An event with which an iteration begins."""
@@ -68,6 +72,16 @@ class Statements:
             body += [s for h in getattr(inner, "handlers", ()) for s in h.body]
             body += [s for case in getattr(inner, "cases", ()) for s in case.body]
 
+    def repeats(self, line: int, column: int) -> bool:
+        """Whether what stands there is run several times in one statement."""
+        return any(begin <= (line, column) < end for begin, end in self._comprehensions)
+
+    @cached_property
+    def _comprehensions(self) -> list[tuple[Spot, Spot]]:
+        kinds = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
+        nodes = ast.walk(self._tree) if self._tree is not None else ()
+        return [(_begin(node), _end(node)) for node in nodes if isinstance(node, kinds)]
+
     @cached_property
     def _tree(self) -> ast.Module | None:
         if self.text is None:
@@ -78,12 +92,12 @@ class Statements:
             return None
 
 
-def _begin(statement: ast.stmt) -> Spot:
-    return statement.lineno, statement.col_offset
+def _begin(node: ast.stmt | ast.expr) -> Spot:
+    return node.lineno, node.col_offset
 
 
-def _end(statement: ast.stmt) -> Spot:
-    return statement.end_lineno or statement.lineno, statement.end_col_offset or 0
+def _end(node: ast.stmt | ast.expr) -> Spot:
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
 
 
 def _plain(text: str) -> str:
@@ -103,8 +117,8 @@ def iterations(trace: Trace, chains: Iterable[tuple[int, int, int, Sequence[int]
     for event, begin, end, places in chains:
         path = seeker.path(places)
         if path:
-            seeker.visit(event, begin, path)
-            seeker.last, seeker.last_end = path, end
+            seeker.visit(event, begin, path, tuple(places))
+            seeker.last, seeker.last_end, seeker.last_places = path, end, tuple(places)
     return seeker.marks()
 
 
@@ -115,6 +129,9 @@ class _Seeker:
         self.statements = Statements(text)
         self.last: _Path = ()
         self.last_end = 0
+        self.last_places: tuple[int, ...] = ()
+        self.seen: set[tuple[int, ...]] = set()
+        """The places within the statement that is run."""
         self.counts: dict[_Loop, int] = {}
         self.most: dict[_Loop, int] = {}
         self.found: list[tuple[int, tuple[tuple[_Loop, int], ...]]] = []
@@ -134,10 +151,13 @@ class _Seeker:
             self._known[place] = level
         return self._known[place]
 
-    def visit(self, event: int, begin: int, path: _Path) -> None:
+    def visit(self, event: int, begin: int, path: _Path, places: tuple[int, ...]) -> None:
         """Take in what happened next."""
-        before, again = dict(self.counts), self._again(begin, path)
+        before, again = dict(self.counts), self._again(begin, path, places)
         loops = _loops(path)
+        if again is not None or path != self.last:
+            self.seen.clear()
+        self.seen.add(places)
         self.counts = {loop: count for loop, count in self.counts.items() if loop in loops}
         if again is not None:
             inner = loops[loops.index(again) + 1 :]
@@ -149,12 +169,12 @@ class _Seeker:
         if self.counts != before and loops:
             self.found.append((event, tuple((loop, self.counts[loop]) for loop in loops)))
 
-    def _again(self, begin: int, path: _Path) -> _Loop | None:
+    def _again(self, begin: int, path: _Path, places: tuple[int, ...]) -> _Loop | None:
         """The loop that came round, None where execution only went on."""
         pairs = list(zip(self.last, path, strict=False))
         depth = next((i for i, (a, b) in enumerate(pairs) if a[:2] != b[:2]), None)
         if depth is None:
-            if len(self.last) != len(path) or not self._ended(begin, path):
+            if len(self.last) != len(path) or places not in self.seen or not self._ended(begin, path, places):
                 return None
             depth = len(path) - 1
         elif self.last[depth].function != path[depth].function or self.last[depth].statement < path[depth].statement:
@@ -163,18 +183,27 @@ class _Seeker:
         outer = _loops(path[:depth])
         return next(reversed([*outer, *common]), None)
 
-    def _ended(self, begin: int, path: _Path) -> bool:
-        """Whether the statement that both stand at gave its result a name in between: then it was run again."""
+    def _ended(self, begin: int, path: _Path, places: tuple[int, ...]) -> bool:
+        """Whether the statement that both stand at is run again.
+
+        It is when it gave its result a name in between, or comes back to a place from another one.
+        """
+        if self.last_places != places and not any(map(self._repeats, places)):
+            return True
         times = self._named.get((path[-1].function, path[-1].statement), [])
         index = bisect_left(times, self.last_end)
         return index < len(times) and times[index] < begin
+
+    def _repeats(self, place: int) -> bool:
+        row = self.trace.places[place]
+        return row.source == self.trace.source and self.statements.repeats(row.line, row.column or 0)
 
     @cached_property
     def _named(self) -> dict[tuple[str, Spot], list[int]]:
         found: dict[tuple[str, Spot], list[int]] = {}
         for name in sorted(self.trace.names, key=lambda name: name.at):
             level = None if name.place is None else self._level(name.place)
-            if level is not None:
+            if level is not None and not name.name.endswith(SET_BY_CALL):
                 found.setdefault((level.function, level.statement), []).append(name.at)
         return found
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from ..graph import Graph
 from ..story import VALUE_KINDS, Event, pages
-from ..trace import GradChange, Gradient, Past
+from ..trace import GradChange, Gradient, Past, Tensor
 from . import format, hooks
 from .items import Items
 from .phrases import Phrases
 from .plot import plot, to_svg
-from .products import Products
+from .products import Products, through
 from .returned import RETURNED, Returned, returned
 from .tables import CHANGES, VALUE, Row
 from .told import Told
@@ -39,13 +39,19 @@ def ledgers(
     whole: begin with what earlier recordings saw, and add a plot where there is much to see.
     """
     graph = phrases.graph
-    rows = {row.object: row for row in graph.leaves}
+    rows = {row.object: row for row in graph.leaves if not _is_inner(graph, row)}
     for obj in graph.changes_by_object:
         rows.setdefault(obj, graph.states[obj][0])
     return [
         Ledger(phrases, items, findings).of(obj, limit, whole)
         for obj, _ in sorted(rows.items(), key=lambda pair: pair[1].id)
     ]  # fmt: skip
+
+
+def _is_inner(graph: Graph, row: Tensor) -> bool:
+    """Whether a function of torch's, such as `torch.autograd.functional.jacobian`, made a leaf for itself."""
+    call = graph.maker(row.id)
+    return call is not None and bool(through(graph, call.places))
 
 
 def shown(graph: Graph, obj: int, limit: int = CHANGES, whole: bool = True) -> list[Past | Event]:

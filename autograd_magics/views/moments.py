@@ -142,7 +142,7 @@ class Moments:
     def _other_kind(self, call: Call, used: set[int]) -> str | None:
         """The kind of a call that no picture shows: it made what one begins with, or changed a leaf."""
         made = [t for t in call.outputs if self.trace.tensors[t].call == call.id]
-        if not made or call.name in NOT_DRAWN or call.name in RUNS_BACKWARD or self._within(call.at):
+        if not made or call.name in NOT_DRAWN or call.name in RUNS_BACKWARD or self.within_step(call.at):
             return None
         if call.inplace and all(self.trace.tensors[t].grad_of is None for t in made):
             if not any(self.trace.tensors[t].requires_grad and self.trace.tensors[t].leaf for t in made):
@@ -280,7 +280,7 @@ class Moments:
         rows = sorted((row for row in self.trace.optimizer_steps if row.kind == "step"), key=lambda row: row.at)
         return [row.at for row in rows], [row.end for row in rows]
 
-    def _within(self, tick: int) -> bool:
+    def within_step(self, tick: int) -> bool:
         """Whether a tick lies within the step of an optimizer."""
         begins, ends = self._spans
         index = bisect_left(begins, tick) - 1

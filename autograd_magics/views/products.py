@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Iterator
 
 from ..graph import Graph
@@ -16,6 +17,8 @@ from .phrases import LABEL, Phrases
 
 NAMES = 3
 """Outputs or inputs that are named of many."""
+_LOOSE = re.compile(r"\s[-+*/@%&|<>=]|^[-~]")
+"""An operator that binds less than a fraction's bar."""
 EXPLAINED = frozenset({"jacobian", "hessian", "vjp", "jvp", "vhp", "hvp"})
 """Functions of `torch.autograd.functional` of which a sentence says what their backwards are for."""
 
@@ -38,17 +41,30 @@ class Products:
 
     def derivative(self, row: Backward, tensor: int) -> str:
         """`∂(a, b)/∂x`."""
-        return f"∂{self.outputs(row)}/∂{self.phrases.label(tensor)}"
+        return f"∂{self.outputs(row)}/∂{self._one(tensor)}"
 
     def result(self, row: Backward, tensor: int) -> str:
-        """What an `autograd.grad` gave back for an input: `∂y/∂x`, or `vᵀ · ∂y/∂x` with the name of what was given."""
+        """What a backward computed for a tensor: `∂y/∂x`, `vᵀ · ∂y/∂x`, `J·u, J = ∂y/∂x`, `vᵀH, H = ∂²y/∂x²`."""
         name = self.vector(row)
+        base, first = self._base(row), self._gradient_of(row)
+        asked = row.inputs is not None and tensor in row.inputs
+        if base is not None and asked:
+            return f"J·{name}, J = ∂{self._one(base[0].roots[base[1]])}/∂{self.inputs(base[0])}"
+        if first is not None and asked:
+            return f"{name}ᵀH, H = ∂²{self.outputs(first)}/∂{self._one(tensor)}²"
         return f"{name}ᵀ · {self.derivative(row, tensor)}" if name else self.derivative(row, tensor)
+
+    def _one(self, tensor: int) -> str:
+        """A label, in parentheses where it is an expression that would fall apart."""
+        label = self.phrases.label(tensor)
+        return f"({label})" if _LOOSE.search(label) else label
 
     def _listed(self, tensors: Ids) -> str:
         names = list(dict.fromkeys(self.phrases.label(t) for t in tensors))
-        if len(names) <= 1:
-            return "".join(names)
+        if len(names) == 1:
+            return self._one(tensors[0])
+        if not names:
+            return ""
         more = len(names) - NAMES
         shown = names[:NAMES] + ([f"… {self.phrases.count('view.more', more)}"] if more > 0 else [])
         return f"({', '.join(shown)})"
@@ -132,7 +148,9 @@ class Products:
             return ""
         given = row.given[0] if row.given else None
         name = "" if given is None else self.phrases.name(given)
-        return name or "v"
+        base = self._base(row)
+        dummy = "" if base is None or row.inputs is None else self.phrases.label(row.inputs[0])
+        return name or ("u" if dummy == "v" else "v")
 
     def sentence(self, row: Backward) -> str:
         """What was computed, in a sentence; empty for the derivative of one scalar."""
@@ -154,13 +172,16 @@ class Products:
         return self.phrases.text("view.product_vjp", elements=sum(sizes), **data)
 
     def _by(self, row: Backward) -> str:
-        return self.inputs(row) or self.phrases.text("view.every_leaf")
+        if row.inputs is None:
+            reached = (change.tensor for change in self.trace.changes if change.backward == row.id)
+            return self._listed(tuple(reached)) or self.phrases.text("view.every_leaf")
+        return self.inputs(row)
 
     def _jvp(self, row: Backward, data: dict[str, str]) -> str:
         found = self._base(row)
         assert found is not None  # `kind` said so
         first, output = found
-        root = self.phrases.label(first.roots[output])
+        root = self._one(first.roots[output])
         return self.phrases.text(
             "view.product_jvp", vector=data["vector"], of=root, by=self._by(first), first=self.phrases.label(row.roots[0]),
             line=self.phrases.line_at(first.places), dummy=data["by"],

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..trace import Backward, Call, Gradient, Tensor
 from . import format, ledger, tables
+from .folding import outcome, runs
 from .items import Items
 from .phrases import Phrases
+from .products import Products, through
 from .statements import Gap, Statement, shortened, statements
 from .steps import backward_lines, backward_title
 from .told import Told, folded, told
@@ -77,8 +79,8 @@ def _graph(phrases: Phrases) -> list[str]:
     shown = shortened(statements(phrases.graph))
     if not shown:
         return _nodes(phrases)
-    rows = [row for one in shown if isinstance(one, Statement) for row in one.rows]
-    cells = [_call(row, phrases) if isinstance(row, Call) else _backward(row, phrases) for row in rows]
+    told = {id(one): _rows(one, phrases) for one in shown if isinstance(one, Statement)}
+    cells = [row for one in shown if isinstance(one, Statement) for row in told[id(one)]]
     made = iter(aligned_rows(cells, " " * 8, " " * 10))
     inputs = _inputs(phrases)
     lines = aligned(inputs[:INPUTS], "  ", " " * 8)
@@ -89,9 +91,36 @@ def _graph(phrases: Phrases) -> list[str]:
             lines.append(f"      … {_gap(one, phrases)}")
             continue
         lines += _statement(one, phrases)
-        for _ in one.rows:
+        for _ in told[id(one)]:
             lines += next(made)
     return lines
+
+
+def _rows(one: Statement, phrases: Phrases) -> list[list[str]]:
+    """A row of cells for each call and backward; one for all that a function of torch's did for its backwards."""
+    cells: list[list[str]] = []
+    at = 0
+    for first, end in runs(phrases.graph, one.rows):
+        until = one.rows[end].at if end < len(one.rows) else None
+        cells += [_row(row, phrases) for row in one.rows[at:first]]
+        cells.append(_function(one.rows[first:end], until, phrases))
+        at = end
+    return [*cells, *(_row(row, phrases) for row in one.rows[at:])]
+
+
+def _row(row: Call | Backward, phrases: Phrases) -> list[str]:
+    return _call(row, phrases) if isinstance(row, Call) else _backward(row, phrases)
+
+
+def _function(rows: Sequence[Call | Backward], until: int | None, phrases: Phrases) -> list[str]:
+    """`J = jacobian`, its value, and how many backwards it ran."""
+    results = outcome(phrases.graph, rows, until)[:3]
+    names = ", ".join(name for t in results if (name := phrases.name(t)))
+    function = through(phrases.graph, rows[0].places).rpartition(".")[2]
+    values = [_measured(phrases.trace.tensors[t], phrases) for t in results]
+    count = sum(isinstance(row, Backward) for row in rows)
+    said = phrases.count("view.backwards", count)
+    return [f"{names} = {function}(…)" if names else f"{function}(…)", ", ".join(values), said]
 
 
 def _nodes(phrases: Phrases) -> list[str]:
@@ -170,9 +199,17 @@ def _backward(row: Backward, phrases: Phrases) -> list[str]:
     cells = [phrases.text("text.from", kind=kind, root=phrases.root(row))]
     if row.error is not None:
         return [*cells, phrases.text("text.raised", type=format.clean(row.error.type))]
-    results = [t for t in row.results if t is not None]
-    cells += [f"{phrases.label(t)} = {phrases.value(phrases.trace.tensors[t])}" for t in results[:3]]
-    return [*cells, phrases.count("view.nodes", len(phrases.graph.steps_in(row.id)))]
+    products = Products(phrases)
+    pairs = list(zip(row.inputs or (), row.results, strict=False))
+    named = len(pairs) > 1 or bool(products.kind(row))
+    for tensor, result in pairs[:3]:
+        parts = [products.result(row, tensor)] if named else []
+        value = "None" if result is None else phrases.value(phrases.trace.tensors[result])
+        name = "" if result is None else phrases.name(result)
+        parts += [name] if name else [] if named or result is None else [phrases.label(result)]
+        cells.append(" = ".join([*parts, value]))
+    product = [] if pairs and named else [products.short(row)]
+    return [*cells, *filter(None, product), phrases.count("view.nodes", len(phrases.graph.steps_in(row.id)))]
 
 
 # -- tables ------------------------------------------------------------------------------------

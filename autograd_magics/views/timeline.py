@@ -48,8 +48,13 @@ def timeline(phrases: Phrases, items: Items, findings: Sequence[Told], whens: Se
 
 
 def _iterations(moments: Moments) -> list[list[Any]]:
-    """Where iterations begin, of all events that there were, among those that are told."""
-    chains = ((i, e.begin, e.at, e.places) for i, e in enumerate(moments.all) if e.here)
+    """Where iterations begin, of all events that there were, among those that are told.
+
+    How often an optimizer calls the closure that it was given is no loop of the user's.
+    """
+    chains = (
+        (i, e.begin, e.at, e.places) for i, e in enumerate(moments.all) if e.here and not moments.within_step(e.begin)
+    )
     marks = iterations(moments.trace, chains)
     told = ((moments.told(mark.event), mark) for mark in marks)
     return [[event, mark.label, mark.depth] for event, mark in told if event is not None]

@@ -252,7 +252,7 @@ describe("in the page", () => {
     view.state.tab.value = "source";
     expect(get(root, ".sources .mark.current").textContent).toBe("e.pow(2)");
     expect(get(root, ".sources .mark.running").textContent).toBe("J.backward()");
-    expect(get(root, "[data-item='L0:7'] .notes").textContent).toContain("MulB, SubB");
+    expect(get(root, ".sources [data-item='L0:7'] .notes").textContent).toContain("MulB, SubB");
   });
 
   test("details tell of the event, without what comes later", () => {

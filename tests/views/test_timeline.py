@@ -203,6 +203,26 @@ def test_zero_grad_first_in_the_loop() -> None:
         # one line, and a body that is one statement
         ("w = torch.ones(1, requires_grad=True)\nfor k in range(3): w = w * 2\n", "1 2 3"),
         ("w = torch.ones(1, requires_grad=True)\nfor k in range(2):\n    w = (w * 2).sin()\n", "1 2"),
+        ("w = torch.ones(1, requires_grad=True)\nfor k in (1., 2.):\n    (w * k).sin().backward()\n", "1 2"),
+        # what a module, a comprehension or a setter does in one statement is no iteration of it
+        (
+            "model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1))\n"
+            "for k in range(2):\n    z = model(torch.ones(1))\n",
+            "1 2",
+        ),
+        ("w = torch.ones(1, requires_grad=True)\nfor k in range(2):\n    z = sum([(w * i).sin() for i in (2, 3)])\n", "1 2"),
+        (
+            "w = torch.ones(1, requires_grad=True)\nfor k in range(2):\n    (w * 2).backward()\n"
+            "    w.data = w.data - 0.1 * w.grad.data\n",
+            "1 2",
+        ),
+        # how often an optimizer calls its closure is its own affair
+        (
+            "w = torch.ones(2, requires_grad=True)\noptimizer = torch.optim.LBFGS([w], max_iter=3)\n"
+            "def closure():\n    optimizer.zero_grad()\n    loss = (w ** 2).sum()\n    loss.backward()\n    return loss\n"
+            "for k in range(2):\n    optimizer.step(closure)\n    v = w * 2\n",
+            "1 2",
+        ),
         # the test of a while loop is part of it
         ("w = torch.ones(1, requires_grad=True)\nwhile w.sum() < 4:\n    w = w * 2\n", "1 2 3"),
         # the same lines by way of a function that is called twice are no loop
@@ -219,6 +239,12 @@ def test_zero_grad_first_in_the_loop() -> None:
             "w = torch.ones(1, requires_grad=True)\n"
             "for i in range(2):\n    for j in range(2):\n        z = f(w)\n        z = z * 3\n    q = w * 4\n",
             "1.1 1.2 2.1 2.2",
+        ),
+        # an assignment that is an event of its own ends its statement, it does not begin it again
+        (
+            "w = torch.ones(1, requires_grad=True)\n"
+            "for k in range(2):\n    (w * w).sum().backward()\n    w.data = w.data - w.grad.data\n    w.grad = None\n",
+            "1 2",
         ),
         # the magic itself
         ("%%autograd\nw = torch.ones(1, requires_grad=True)\nfor k in range(2):\n    v = w * 2\n    u = v\n", "1 2"),
@@ -370,7 +396,7 @@ def test_the_widget_knows_the_moment() -> None:
     assert made.moment is None
     made.set_state({"moment": count - 1})
     assert made.moment == count - 1
-    with pytest.raises(traitlets.TraitError, match=f"moment is {count}; expected 0 to {count - 1}, or None for the end"):
+    with pytest.raises(traitlets.TraitError, match=f"moment is {count}; expected 0 to {count - 1}, or None"):
         made.moment = count
     made.moment = None
     made.close()
