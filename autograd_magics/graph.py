@@ -339,25 +339,49 @@ class Graph:
 
     def before_hooks(self, step: Step) -> Gradient | None:
         """What was sent to a node of one input whose hooks changed it; None where they did not, or it is not known."""
-        if len(step.received) != 1 or step.received[0] is None:
-            return None
-        return self._changed(step.backward, step.node, step.received[0])
+        return self._before_steps.get(step.id)
+
+    @functools.cached_property
+    def _before_steps(self) -> dict[int, Gradient]:
+        single = (step for step in self.trace.steps if len(step.received) == 1)
+        pairs = ((step.id, self._changed(step.backward, step.node, step.received[0])) for step in single)
+        return {step: before for step, before in pairs if before is not None}
+
+    @functools.cached_property
+    def _hooked_steps(self) -> dict[int, tuple[Step, ...]]:
+        return _grouped((self.trace.steps[step] for step in self._before_steps), lambda step: step.node)
+
+    def hooked_steps(self, node: int) -> tuple[Step, ...]:
+        """The runs of a node where hooks changed what arrived, in order."""
+        return self._hooked_steps.get(node, ())
 
     def before_result(self, backward: Backward, tensor: int) -> Gradient | None:
         """What was sent to an input of `autograd.grad` whose hooks changed it; None as in `before_hooks`."""
+        return self._before_results.get((backward.id, tensor))
+
+    @functools.cached_property
+    def _before_results(self) -> dict[tuple[int, int], Gradient]:
+        found: dict[tuple[int, int], Gradient] = {}
+        for backward in self.trace.backwards:
+            for tensor, result in zip(backward.inputs or (), backward.results, strict=False):
+                before = None if result is None else self._before_result(backward, tensor, result)
+                if before is not None:
+                    found[backward.id, tensor] = before
+        return found
+
+    def _before_result(self, backward: Backward, tensor: int, result: int) -> Gradient | None:
         row = self.trace.tensors[tensor]
         node = row.node if row.node is not None else self.accumulator(row.object)
-        asked = dict(zip(backward.inputs or (), backward.results, strict=False))
-        result = asked.get(tensor)
-        if result is None or node is None or row.output_nr:
+        if node is None or row.output_nr:
             return None
         got = self.trace.tensors[result]
         return self._changed(backward.id, node, Gradient(got.shape, got.dtype, got.device, got.value))
 
-    def _changed(self, backward: int, node: int, after: Gradient) -> Gradient | None:
+    def _changed(self, backward: int, node: int, after: Gradient | None) -> Gradient | None:
         edges = self._steps_above.get((backward, node), ())
         sent = [one.sent[number] if number < len(one.sent) else None for one, number in edges]
-        if not sent or any(one is None for one in sent) or sent == [after]:
+        sent += self._begun_at(self.trace.backwards[backward], node)
+        if after is None or not sent or any(one is None for one in sent) or sent == [after]:
             return None
         total = functools.reduce(_sum, (one.value for one in sent if one is not None))
         if total is None or after.value is None or _close(total, after.value):
@@ -379,6 +403,22 @@ class Graph:
                 if node is not None and (backward.id, node) not in ran:
                     found[node].append((backward, tensor))
         return {node: tuple(rows) for node, rows in found.items()}
+
+    def _begun_at(self, backward: Backward, node: int) -> list[Gradient | None]:
+        """What a backward began with at the roots that a node made: 1 where nothing was given for a single number."""
+        found: list[Gradient | None] = []
+        for index, root in enumerate(backward.roots):
+            row = self.trace.tensors[root]
+            if row.node != node:
+                continue
+            given = backward.gradients[index] if index < len(backward.gradients) else None
+            if given is None and math.prod(row.shape) == 1:
+                value: Value = 1.0
+                for _ in row.shape:
+                    value = [value]
+                given = Gradient(row.shape, row.dtype, row.device, value)
+            found.append(given)
+        return found
 
     def arrival(self, change: GradChange) -> Step | None:
         """The run of the node at which what a backward added to a `.grad` arrived."""

@@ -73,17 +73,19 @@ def is_report(output: NotebookNode) -> bool:
 def own_outputs(cell: NotebookNode) -> list[tuple[str, str]]:
     """What a cell gave out, without our reports, memory addresses and names of temporary files.
 
-    Sorted: which of stdout and stderr comes first is the kernel's chance.
+    Each stream whole, and all sorted: into how many pieces a stream is cut, and which of two comes first, is the
+    kernel's chance.
     """
     found = []
+    streams: dict[str, str] = {}
     for output in cell.outputs:
         if output.output_type == "error":
             found.append(("error", ANSI.sub("", output.traceback[-1])))
         elif output.output_type == "stream":
-            found.append((output.name, output.text))
+            streams[output.name] = streams.get(output.name, "") + output.text
         elif not is_report(output):
             found.append((output.output_type, output.data["text/plain"]))
-    return sorted((kind, PLACES.sub("…", text)) for kind, text in found)
+    return sorted((kind, PLACES.sub("…", text)) for kind, text in [*found, *streams.items()])
 
 
 def read(path: pathlib.Path) -> list[NotebookNode]:

@@ -70,6 +70,16 @@ def test_generated_parts_are_current(
         assert found == wanted
 
 
+def test_the_findings_are_counted() -> None:
+    counts = re.findall(r"\b(\d+) findings\b", README.read_text("utf-8"))
+    assert counts and {int(count) for count in counts} == {len(rules.rules())}
+
+
+def test_every_example_is_listed() -> None:
+    listed = re.findall(r"\]\((examples/[^)]+\.ipynb)\)", README.read_text("utf-8"))
+    assert listed == [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "examples").glob("*.ipynb"))]
+
+
 def test_the_second_example_runs(tmp_path: pathlib.Path) -> None:
     script = "".join(PYTHON.findall(README.read_text("utf-8")))
     script += 'print("equal:", load("step.json").findings == report.findings)\n'

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import nbformat
 import pytest
 
 from autograd_magics import Report
+from autograd_magics.views.payload import payload
 from tests.lesson import (
     NOTEBOOKS,
     RAISES,
@@ -46,7 +49,7 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
 
 # -- all of them -------------------------------------------------------------------------------
 def test_the_lessons_are_there() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i:02}" for i in range(1, 9)]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i:02}" for i in range(1, 15)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -172,7 +175,8 @@ def test_no_grad_and_detach_are_drawn_as_cuts(lessons: Lessons) -> None:
     cut = {box.id for box in picture.boxes if box.style == "cut"}
     assert {box.title.split(" ")[0].split("(")[0] for box in picture.boxes if box.id in cut} >= {"mul", "detach"}
     assert any(wire.kind == "cut" for wire in picture.wires)
-    assert gradient(report, "w") == [16, 54] and report.findings == ()
+    assert gradient(report, "w") == [16, 54]
+    assert [(finding.code, finding.severity) for finding in report.findings] == [("AG104", "note")]
     assert report.graph.gradient(tensor(report, "b")) is None and report.graph.gradient(tensor(report, "c")) is None
 
 
@@ -499,3 +503,142 @@ def test_dropout_is_refused_until_it_rests(lessons: Lessons) -> None:
     refused, agreed = (checked(lesson, "%autograd check loss m.0.weight", n) for n in (0, 1))
     assert "Not checked" in refused and "draws random numbers" in refused and "(line 3)" in refused
     assert agreed.count("agrees") == 2
+
+
+# -- 12: hooks and products --------------------------------------------------------------------
+def test_a_hook_is_shown_before_and_after(lessons: Lessons) -> None:
+    lesson = lessons("12_hooks_and_products")
+    report = lesson.reports["clipped"]
+    assert gradient(report, "y") == [1, 1] and lesson.result("w.grad") == "tensor([3., 3.])"
+    (hook,) = report.trace.hooks
+    assert (hook.name, report.trace.places[hook.places[0]].line) == ("clip", 8)
+    (step,) = report.graph.steps_of(report.trace.tensors[tensor(report, "y")].node)
+    before = report.graph.before_hooks(step)
+    assert before is not None and before.value == [6, 12]
+    assert [box.hook for box in report.pictures["forward"].boxes if box.name == "y"] == ["changed"]
+    report = lesson.reports["on_leaves"]
+    assert ledger(report, "w") == [("accumulated", [30, 40], [30, 40])] and lesson.printed("on_leaves") == "norm 50.0\n"
+    assert "hook tenfold changed [3 4] to [30 40]" in " ".join(lesson.shown("on_leaves").split())
+    assert {hook.name for hook in report.trace.hooks} == {"tenfold", "report_norm"}
+
+
+def test_products_with_the_jacobian_have_their_names(lessons: Lessons) -> None:
+    lesson = lessons("12_hooks_and_products")
+    assert gradient(lesson.reports["row"], "x") == [2, 1] and value(lesson.reports["rows"], "J") == [[2, 1], [4, 4]]
+    assert "vector-Jacobian product vᵀJ" in lesson.shown("row")
+    assert "J = jacobian(…)" in lesson.shown("rows") and ("call", "jacobian") in names_in(lesson.reports["rows"])
+    report = lesson.reports["column"]
+    assert value(report, "Ju") == [1, 4] and "J·u, J = ∂y/∂x = Ju = [1 4]" in lesson.shown("column")
+    assert [row.order for row in report.trace.backwards] == [1, 2]
+    assert all(report.findings == () for report in lesson.reports.values())
+
+
+def test_several_outputs_and_inputs(lessons: Lessons) -> None:
+    lesson = lessons("12_hooks_and_products")
+    assert lesson.printed("several") == "43.0 2.0 None\n"
+    shown = " ".join(lesson.shown("several").split())
+    assert "∂(product, square)/∂a = da = 43" in shown and "∂(product, square)/∂c = None" in shown
+
+
+# -- 13: the timeline --------------------------------------------------------------------------
+def told(report: Report) -> dict[str, Any]:
+    """The timeline of a report: kinds, captions, iterations and marks."""
+    timeline: dict[str, Any] = payload(report)["timeline"]
+    return timeline
+
+
+def test_each_step_that_the_text_names_is_what_it_says(lessons: Lessons) -> None:
+    timeline = told(lessons("13_the_timeline").reports["training"])
+    step = dict(enumerate(zip(timeline["kinds"], timeline["captions"], strict=True), start=1))
+    forward = [step[n] for n in range(4, 8)]
+    assert "".join(kind for kind, _ in forward) == "ffff" and forward[-1][1].endswith("→ 14")
+    assert step[8][1] == "J.backward() begins: ∂J/∂J = 1"
+    nodes = ("SumBackward0", "PowBackward0", "SubBackward0", "MulBackward0")
+    for (kind, caption), node in zip([step[n] for n in range(9, 13)], nodes, strict=True):
+        assert kind == "s" and node in caption
+    assert step[13][1] == "w.grad: None + [−28] → [−28]"
+    assert step[14][1] == "optimizer.step(): w [1] → [1.28]"
+    assert step[19][1] == "optimizer.zero_grad(): w.grad [−28] → None"
+    assert [mark[:2] for mark in timeline["iterations"]] == [[3, "1"], [14, "2"], [26, "3"]]
+
+
+def test_the_rules_by_hand_give_the_same(lessons: Lessons) -> None:
+    lesson = lessons("13_the_timeline")
+    (last,) = [cell.source.split("\n")[-1] for cell in lesson.cells if cell.source.startswith("error =")]
+    assert lesson.result(last) == "tensor(-28.)" and ledger(lesson.reports["training"], "w")[0][1] == [-28]
+    for rule in ("grad · ones([4])", "[1 1 1 1] · 2 · [0 -1 -2 -3] = [0 -2 -4 -6]", "grad · x, summed to shape [1]"):
+        assert rule in lesson.shown("training")
+
+
+def test_rules_of_matrices_and_of_what_has_none(lessons: Lessons) -> None:
+    lesson = lessons("13_the_timeline")
+    layer, own = (" ".join(lesson.shown(name).split()) for name in ("layer", "own"))
+    assert "outer(grad, v) outer([1 0], [1 2]) = [[1 2] [0 0]]" in layer and "[1 0] · ([1 0] > 0) = [1 0]" in layer
+    assert gradient(lesson.reports["layer"], "A") == [[1, 2], [0, 0]]
+    assert "no formula known for TwiceBackward" in own
+    assert gradient(lesson.reports["own"], "z") == pytest.approx([2 * math.exp(2), 2 * math.exp(6)])
+
+
+def test_the_mark_of_a_finding_is_the_step_where_it_went_wrong(lessons: Lessons) -> None:
+    lesson = lessons("13_the_timeline")
+    assert lesson.printed("forgotten").split() == ["14.0", "2.24", "21.53", "1.66"]
+    assert codes(lesson.reports["forgotten"]) == ["AG202"]
+    timeline = told(lesson.reports["forgotten"])
+    ((moment, _),) = timeline["findings"]
+    assert timeline["captions"][moment] == "w.grad: [−28] + [11.2] → [−16.8]"
+    second, third = (mark[0] for mark in timeline["iterations"][1:3])
+    assert second < moment < third
+
+
+# -- 14: finding mistakes ----------------------------------------------------------------------
+def test_a_gradient_zeroed_too_early(lessons: Lessons) -> None:
+    lesson = lessons("14_finding_mistakes")
+    lost, note = lesson.reports["standstill"].findings
+    number = lesson.number("standstill")
+    assert (lost.code, lost.severity, note.code, note.severity) == ("AG205", "warning", "AG303", "note")
+    assert lesson.lines("standstill", lost) == [(number, 9), (number, 8), (number, 10)]
+    assert lesson.lines("standstill", note) == [(number, 10)]
+    assert lesson.printed("standstill").split() == ["14.0"] * 3
+    losses = [float(loss) for loss in lesson.printed("moving").split()]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 4 and lesson.reports["moving"].findings == ()
+
+
+def test_history_that_grows(lessons: Lessons) -> None:
+    lesson = lessons("14_finding_mistakes")
+    (found,) = lesson.reports["growing"].findings
+    number = lesson.number("growing")
+    assert (found.code, found.severity) == ("AG402", "warning")
+    assert lesson.lines("growing", found) == [(number, 10), (number, 6)]
+    assert "grad_fn" in lesson.printed("growing") and lesson.reports["steady"].findings == ()
+    assert f"tensor({float(lesson.printed('steady')):.4f}," in lesson.printed("growing")
+
+
+def test_not_a_number_is_born_before_it_is_seen(lessons: Lessons) -> None:
+    lesson = lessons("14_finding_mistakes")
+    assert lesson.printed("meeting").split() == ["4.0", "0.0", "nan"]
+    cause, follows = lesson.reports["meeting"].findings
+    assert (cause.code, follows.code, follows.because) == ("AG602", "AG601", "AG602")
+    timeline = told(lesson.reports["meeting"])
+    second, third = (mark[0] for mark in timeline["iterations"][1:])
+    for moment, _ in timeline["findings"]:
+        assert second < moment < third and timeline["kinds"][moment] == "s"
+    assert lesson.printed("arriving").split() == ["4.0", "0.0", "0.0"] and lesson.reports["arriving"].findings == ()
+
+
+def test_where_does_not_stop_it(lessons: Lessons) -> None:
+    lesson = lessons("14_finding_mistakes")
+    (found,) = lesson.reports["discarded"].findings
+    number = lesson.number("discarded")
+    assert found.code == "AG601" and lesson.lines("discarded", found) == [(number, 3), (number, 4)]
+    assert "nan" in lesson.printed("discarded") and "q * q.log()" in lesson.shown("discarded")
+    assert "nan" not in lesson.printed("guarded") and lesson.reports["guarded"].findings == ()
+
+
+def test_a_graph_freed_by_another_cell(lessons: Lessons) -> None:
+    lesson = lessons("14_finding_mistakes")
+    once, twice = lesson.number("once"), lesson.number("twice")
+    (found,) = lesson.reports["twice"].findings
+    assert (found.code, found.severity) == ("AG101", "error")
+    assert lesson.lines("twice", found) == [(twice, 4), (once, 3), (once, 5)]
+    assert lesson.reports["once"].findings == () and lesson.reports["anew"].findings == ()
+    assert gradient(lesson.reports["anew"], "w") == [7, 9]

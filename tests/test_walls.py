@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "report": {"settings", "trace", "graph", "rules", "texts", "views", "check", "nudge"},
     "check": {"trace", "texts", "views", "options", "recorder"},
     "nudge": {"trace", "texts", "views", "recorder"},
+    "links": {"texts", "views"},
     "options": {"settings", "texts"},
     "expressions": {"texts", "options"},
     "cells": set(),

@@ -7,6 +7,7 @@ import { drawSide, tells } from "./draw/side";
 import { drawTimeline } from "./draw/timeline";
 import { relations } from "./links";
 import { spoken } from "./language";
+import { nextLayer } from "./layers";
 import { checkPayload, type Item, type Payload, type Theme } from "./payload";
 import { batch, effect, untracked } from "./signals";
 import { newState, setMode, TABS, type State } from "./state";
@@ -151,6 +152,7 @@ function onKey(context: Context, { find, help }: Header, graph: Graph, event: Ke
     f: () => setMode(state, "forward"),
     b: () => setMode(state, "backward"),
     o: () => setMode(state, "both"),
+    l: () => nextLayer(context.payload, state),
     "?": () => help.toggle(),
     Escape: () => void (state.selection.value = ""),
   };

@@ -73,6 +73,10 @@ export interface Box {
   below_figures?: string;
   title: string;
   ghost_of: string | null;
+  /** The order of derivatives that it belongs to, 1 where nothing is said; 0 for all that it is wired to. */
+  layer?: number;
+  /** `changed`: a hook changed the gradient here.  `late`: a hook runs after `.grad` was written. */
+  hook?: "changed" | "late";
   badge: string;
   severity: Severity | "";
 }

@@ -12,6 +12,8 @@ export type Tab = (typeof TABS)[number];
 
 export interface State {
   mode: Signal<Mode>;
+  /** The order of derivatives that is shown while the rest is faint; 0 for all. */
+  layer: Signal<number>;
   tab: Signal<Tab>;
   /** Code of the language in which all is said. */
   lang: Signal<string>;
@@ -38,6 +40,7 @@ export function newState(payload: Payload): State {
   const forward = payload.pictures.forward.boxes.length > 0 || payload.pictures.backward.boxes.length === 0;
   return {
     mode: signal<Mode>(forward ? "both" : "backward"),
+    layer: signal(0),
     tab: signal<Tab>("details"),
     lang: signal(openingLanguage(payload)),
     selection: signal(""),

@@ -15,6 +15,8 @@ VALUE = 40
 """Longest value in a caption, in characters."""
 CODE = 60
 """Longest piece of source."""
+AUGMENTED = ("+=", "-=", "*=", "/=", "@=", "%=", "**=", "//=")
+"""What stands after a name that is changed and assigned in one."""
 MANY = 3
 """Values that are written of several; the rest is counted."""
 
@@ -88,7 +90,9 @@ class Captions:
         shown = self.phrases.operation(call)
         code = shown if call.places in self._shared else self._code(call.places, shown)
         name = next((self._assigned[t] for t in call.outputs if t in self._assigned), "")
-        return f"{name} = {code}" if name and not call.inplace else code
+        # `total += loss` with a number in `total` makes a new tensor, and is an assignment already.
+        assigns = call.inplace or code.removeprefix(name).lstrip().startswith(AUGMENTED)
+        return f"{name} = {code}" if name and not assigns else code
 
     @cached_property
     def _assigned(self) -> dict[int, str]:
@@ -113,7 +117,7 @@ class Captions:
     def begin(self, row: Backward) -> str:
         """`J.backward() begins: ∂J/∂J = 1`."""
         pairs = zip(row.roots, (*row.gradients, *[None] * len(row.roots)), strict=False)
-        names = [(self.phrases.label(t), "1" if g is None else self._value(g)) for t, g in pairs]
+        names = [(self.products.one(t), "1" if g is None else self._value(g)) for t, g in pairs]
         values = self._some([f"∂{name}/∂{name} = {value}" for name, value in names])
         said = self.phrases.text("view.tl_begin", code=self._backward_code(row), values=values)
         product = self.products.short(row)
@@ -131,7 +135,7 @@ class Captions:
     def returned(self, row: Backward) -> str:
         """`torch.autograd.grad(y, x) gives dy = 32`."""
         pairs = list(zip(row.inputs or (), row.results, strict=False))
-        named = len(pairs) > 1 or bool(self.products.kind(row))
+        named = len(pairs) > 1 or bool(self.products.kind(row) or self.products.through(row))
         values = self._some([self._returned(row, tensor, result, named) for tensor, result in pairs])
         return self.phrases.text("view.tl_returned", code=self._backward_code(row), values=values)
 

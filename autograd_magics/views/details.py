@@ -241,9 +241,12 @@ class Details:
         hooked = hooks.at_step(self.graph, step)
         if hooked is None:
             return self._flow("came_in", root, step.received, names)
-        data = {"of": root, "by": names[0], "hook": hooks.named(self.phrases, hooked.hooks)}
-        pairs = {"before_hook": hooked.before, "after_hook": hooked.after}
-        return [self._row(key, self.phrases.value(gradient, VALUE), **data) for key, gradient in pairs.items()]
+        hook = hooks.named(self.phrases, hooked.hooks)
+        before, after = (self.phrases.value(gradient, VALUE) for gradient in (hooked.before, hooked.after))
+        return [
+            self._row("before_hook", before, of=root, by=names[0], hook=hook),
+            self._row("after_hook", after, hook=hook),
+        ]
 
     def _rules(self, node: Node) -> list[Row]:
         """The derivative formula for each input, once, and with the numbers of each step."""

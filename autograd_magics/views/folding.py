@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..graph import Graph
+from ..graph import RUNS_BACKWARD, Graph
 from ..trace import Backward, Call, Ids
 from .products import through
 
@@ -46,15 +46,20 @@ def _last(rows: Sequence[Row]) -> int | None:
 
 
 def outcome(graph: Graph, rows: Sequence[Row], until: int | None = None) -> Ids:
-    """The tensors that such a function gave back, of one of its stretches: those with a name, else the last ones.
+    """The tensors that such a function made of what its backwards gave: those with a name, else the last ones.
 
     until: when what follows began.
     """
-    places, start = rows[0].places, rows[0].at
-    calls = [c for c in graph.trace.calls if c.places == places and c.at >= start and (until is None or c.at < until)]
-    named = [t for call in calls for t in call.outputs if graph.names(t)]
-    last = next((call.outputs for call in reversed(calls) if call.outputs), ())
-    return tuple(dict.fromkeys(named)) or tuple(last)
+    places, backwards = rows[0].places, [row for row in rows if isinstance(row, Backward)]
+    known = {t for row in backwards for t in (*row.roots, *row.results) if t is not None}
+    made: list[Ids] = []
+    for call in graph.trace.calls:
+        after = call.at > backwards[-1].at and (until is None or call.at < until)
+        if after and call.places == places and not known.isdisjoint(call.inputs) and call.name not in RUNS_BACKWARD:
+            known.update(call.outputs)
+            made.append(call.outputs)
+    named = dict.fromkeys(t for outputs in made for t in outputs if graph.names(t))
+    return tuple(named) or (made[-1] if made else ())
 
 
 def origins(graph: Graph, tensor: int, places: Ids, drawn: set[int]) -> Iterator[int]:

@@ -322,11 +322,18 @@ class ForwardPlans:
             box = Box(f"t{tensor}", "wire", "result", name=self.phrases.name(tensor), title=self._title(row))
             box.above, box.above_figures = self.phrases.value(row), self.phrases.figures(row)
         else:
-            box = Box(f"t{tensor}", "rect", "result", self.phrases.label(tensor), title=self._title(row))
+            label = self.phrases.name(tensor) or self._function(tensor) or self.phrases.label(tensor)
+            box = Box(f"t{tensor}", "rect", "result", label, title=self._title(row))
             self._fill(box, row)
         box.below, box.below_figures = self._gradient(row), self.phrases.figures(self.graph.gradient(row.id))
         self._mark(box, row)
         return box
+
+    def _function(self, tensor: int) -> str:
+        """`jacobian(…)` for what such a function gave back; else empty."""
+        op = self.ops[self.makers[tensor]]
+        name = through(self.graph, op.row.places).rpartition(".")[2] if op.parts else ""
+        return f"{name}(…)" if name else ""
 
     def _fill(self, box: Box, row: Tensor) -> None:
         """Value above and shape beside the label of a small tensor; dtype and shape above for a large one."""

@@ -42,7 +42,7 @@ def at_step(graph: Graph, step: Step) -> Hooked | None:
 
 def at_node(graph: Graph, node: int) -> tuple[Hooked, ...]:
     """What hooks changed at a node, in order; also of what `autograd.grad` took there without running it."""
-    found = [at_step(graph, step) for step in graph.steps_of(node)]
+    found = [at_step(graph, step) for step in graph.hooked_steps(node)]
     found += [at_result(graph, row, tensor) for row, tensor in graph.asked_at(node)]
     return tuple(one for one in found if one is not None)
 
@@ -70,7 +70,7 @@ def node_of(graph: Graph, row: Tensor) -> int | None:
 
 
 def late(graph: Graph, node: int, at: int | None = None) -> tuple[Hook, ...]:
-    """The hooks that run after the `.grad` of a leaf was written; those that were there at a time, where one is given."""
+    """The hooks that run after the `.grad` of a leaf was written; with `at`, those that were there by then."""
     return tuple(hook for hook in graph.hooks_of(node) if hook.kind == LATE and (at is None or hook.at < at))
 
 

@@ -20,6 +20,9 @@ Spot = tuple[int, int]
 """Line and column where a statement begins."""
 
 
+WITHIN_STATEMENTS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>")
+"""Functions whose calls belong to the statement around them."""
+
 SET_BY_CALL = (".data", ".grad")
 """Ends of names whose assignment is an event of its own, so that their statement is not over yet."""
 
@@ -146,7 +149,7 @@ class _Seeker:
         if place not in self._known:
             row = self.trace.places[place]
             level = None
-            if row.source == self.trace.source:
+            if row.source == self.trace.source and row.function not in WITHIN_STATEMENTS:
                 level = _Level(row.function, *self.statements.at(row.line, row.column or 0))
             self._known[place] = level
         return self._known[place]

@@ -57,8 +57,10 @@ def _is_inner(graph: Graph, row: Tensor) -> bool:
 def shown(graph: Graph, obj: int, limit: int = CHANGES, whole: bool = True) -> list[Past | Event]:
     """What the rows of a tensor's ledger tell: pages of earlier recordings, then what this one saw; one for each."""
     told: list[Past | Event] = [*(graph.past.get(obj, ()) if whole else ())]
-    now = [event for event in _now(graph, obj, whole) if event.kind != "first"]
-    told += sorted([*now, *returned(graph, obj)], key=lambda event: event.at)
+    seen: list[Event] = [event for event in _now(graph, obj, whole) if event.kind != "first"]
+    seen += returned(graph, obj)
+    seen.sort(key=lambda event: event.at)
+    told += seen
     if len(told) <= limit:
         return told
     half = limit // 2

@@ -1,4 +1,4 @@
-"""What a backward computed, by its name in calculus: `∂(a, b)/∂x`, a vector-Jacobian product, a Jacobian-vector product.
+"""What a backward computed, by its name in calculus: `∂(a, b)/∂x`, a vector-Jacobian or Jacobian-vector product.
 
 A name is given only where the structure leaves no doubt; the rest is a backward like others.
 """
@@ -17,6 +17,7 @@ from .phrases import LABEL, Phrases
 
 NAMES = 3
 """Outputs or inputs that are named of many."""
+_BRACKETS = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
 _LOOSE = re.compile(r"\s[-+*/@%&|<>=]|^[-~]")
 """An operator that binds less than a fraction's bar."""
 EXPLAINED = frozenset({"jacobian", "hessian", "vjp", "jvp", "vhp", "hvp"})
@@ -29,11 +30,14 @@ class Products:
     def __init__(self, phrases: Phrases) -> None:
         self.phrases, self.graph, self.trace = phrases, phrases.graph, phrases.trace
         self._kinds: dict[int, str] = {}
+        self._outputs: dict[int, str] = {}
 
     # -- what is derived -----------------------------------------------------------------------
     def outputs(self, row: Backward) -> str:
         """`y`, `(a, b)`, `(a, b, … 3 more)`."""
-        return self._listed(row.roots)
+        if row.id not in self._outputs:
+            self._outputs[row.id] = self._listed(row.roots)
+        return self._outputs[row.id]
 
     def inputs(self, row: Backward) -> str:
         """`x`, `(x, w)`; empty where all leaves are meant."""
@@ -41,7 +45,7 @@ class Products:
 
     def derivative(self, row: Backward, tensor: int) -> str:
         """`∂(a, b)/∂x`."""
-        return f"∂{self.outputs(row)}/∂{self._one(tensor)}"
+        return f"∂{self.outputs(row)}/∂{self.one(tensor)}"
 
     def result(self, row: Backward, tensor: int) -> str:
         """What a backward computed for a tensor: `∂y/∂x`, `vᵀ · ∂y/∂x`, `J·u, J = ∂y/∂x`, `vᵀH, H = ∂²y/∂x²`."""
@@ -49,20 +53,23 @@ class Products:
         base, first = self._base(row), self._gradient_of(row)
         asked = row.inputs is not None and tensor in row.inputs
         if base is not None and asked:
-            return f"J·{name}, J = ∂{self._one(base[0].roots[base[1]])}/∂{self.inputs(base[0])}"
+            return f"J·{name}, J = ∂{self.one(base[0].roots[base[1]])}/∂{self.inputs(base[0])}"
         if first is not None and asked:
-            return f"{name}ᵀH, H = ∂²{self.outputs(first)}/∂{self._one(tensor)}²"
+            return f"{name}ᵀH, H = ∂²{self.outputs(first)}/∂{self.one(tensor)}²"
         return f"{name}ᵀ · {self.derivative(row, tensor)}" if name else self.derivative(row, tensor)
 
-    def _one(self, tensor: int) -> str:
+    def one(self, tensor: int) -> str:
         """A label, in parentheses where it is an expression that would fall apart."""
         label = self.phrases.label(tensor)
-        return f"({label})" if _LOOSE.search(label) else label
+        outside = label
+        while outside != (inner := _BRACKETS.sub("", outside)):
+            outside = inner
+        return f"({label})" if _LOOSE.search(outside) else label
 
     def _listed(self, tensors: Ids) -> str:
         names = list(dict.fromkeys(self.phrases.label(t) for t in tensors))
         if len(names) == 1:
-            return self._one(tensors[0])
+            return self.one(tensors[0])
         if not names:
             return ""
         more = len(names) - NAMES
@@ -122,7 +129,7 @@ class Products:
         return (first, same[0]) if same[0] < len(first.roots) else None
 
     def _gradient_of(self, row: Backward) -> Backward | None:
-        """Of a Hessian-vector product: the backward that gave the gradient of a scalar, which this one derives again."""
+        """Of a Hessian-vector product: the backward that gave the gradient of a scalar, derived here once more."""
         if len(row.roots) != 1 or row.inputs is None or len(row.inputs) != 1 or row.gradients[:1] in ((), (None,)):
             return None
         first = self._returned_by.get(row.roots[0])
@@ -181,11 +188,16 @@ class Products:
         found = self._base(row)
         assert found is not None  # `kind` said so
         first, output = found
-        root = self._one(first.roots[output])
+        root = self.one(first.roots[output])
         return self.phrases.text(
-            "view.product_jvp", vector=data["vector"], of=root, by=self._by(first), first=self.phrases.label(row.roots[0]),
-            line=self.phrases.line_at(first.places), dummy=data["by"],
-        )  # fmt: skip
+            "view.product_jvp",
+            vector=data["vector"],
+            of=root,
+            by=self._by(first),
+            first=self.phrases.label(row.roots[0]),
+            line=self.phrases.line_at(first.places),
+            dummy=data["by"],
+        )
 
     def _vjps(self, row: Backward, data: dict[str, str]) -> str:
         given = row.gradients[0]
@@ -206,6 +218,11 @@ class Products:
         kind = self.kind(row)
         key = f"view.product_short_{kind}"
         return self.phrases.text(key, vector=self.vector(row)) if kind in ("vjp", "vjps", "jvp", "hvp") else ""
+
+    def symbol(self, row: Backward) -> str:
+        """`vᵀJ`, `J·u`, `vᵀH`; empty where it is none of them."""
+        name = self.vector(row) or "v"
+        return {"vjp": f"{name}ᵀJ", "vjps": f"{name}ᵀJ", "jvp": f"J·{name}", "hvp": f"{name}ᵀH"}.get(self.kind(row), "")
 
     # -- functions that run backwards ----------------------------------------------------------
     def through(self, row: Backward) -> str:

@@ -50,7 +50,7 @@ def statements(graph: Graph) -> list[Statement]:
     for row in sorted(rows, key=lambda row: row.at):
         place = graph.place(row.places)
         one = Statement(place, (row,))
-        again = place is not None and place.id in spans & direct
+        again = place is not None and place.id in spans & direct and not place.through
         if found and place is not None and found[-1].key == one.key and not again:
             found[-1] = Statement(found[-1].place, (*found[-1].rows, row))
         else:

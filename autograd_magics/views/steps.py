@@ -6,6 +6,7 @@ from ..trace import Backward
 from . import format
 from .formulas import rule_rows
 from .phrases import Phrases
+from .products import Products
 from .wrapping import WIDTH, paragraph
 
 STEPS = 10
@@ -32,6 +33,8 @@ def backward_title(phrases: Phrases) -> str:
     if row is None:
         return ""
     told = phrases.text("text.from", kind=format.clean(row.kind.removeprefix("Tensor.")), root=phrases.root(row))
+    product = Products(phrases).short(row)
+    told = phrases.text("view.tl_product", said=told, product=product) if product else told
     room = WIDTH - format.columns(phrases.text("text.rules").upper()) - len(": ")
     return format.clip(", ".join(filter(None, [phrases.line_at(row.places), told])), room)
 

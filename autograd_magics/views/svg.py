@@ -87,6 +87,8 @@ def _wire(wire: Wire) -> str:
 def _box(box: Box) -> str:
     title = f"<title>{_escape(box.title)}</title>" if box.title else ""
     inner = [title, _core(box), *_label(box), *_texts(box)]
+    if box.hook:
+        inner.append(_hook(box))
     if box.badge:
         inner += _badge(box)
     return f"<g>{''.join(inner)}</g>"
@@ -167,6 +169,17 @@ def _badge(box: Box) -> list[str]:
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" fill="{SEVERITY.get(box.severity, DIM)}"/>',
         _text(x, y + 3.2, box.badge, 9, PAPER, bold=True),
     ]
+
+
+def _hook(box: Box) -> str:
+    """A hook at the upper left, or at the beginning of a wire: hollow where it changed nothing on the way."""
+    wire = box.shape == "wire"
+    x, y = (box.x - (box.cw - 14) / 2, box.y) if wire else (box.x - box.cw / 2 + 2, box.y - box.ch / 2 + 2)
+    fill, line = (GRADIENT, PAPER) if box.hook == "changed" else (PAPER, LEAF)
+    return (
+        f'<g transform="translate({x:.1f} {y:.1f})" stroke="{line}"><circle r="7" fill="{fill}" stroke-width="1.2"/>'
+        '<path d="M1.8 -4.2v4.6a2.2 2.2 0 0 1 -4.4 0v-1.4" fill="none" stroke-width="1.7"/></g>'
+    )
 
 
 def _text(

@@ -148,7 +148,9 @@ def _inputs(phrases: Phrases) -> list[list[str]]:
     graph, trace = phrases.graph, phrases.trace
     drawn = {call.id for call in graph.operations}
     used = [t for call in graph.operations for t in call.inputs]
-    first = {trace.tensors[t].object: t for t in reversed(used) if trace.tensors[t].call not in drawn}
+    inner = {t for row in trace.backwards if through(graph, row.places) for t in row.results}
+    outer = [t for t in used if trace.tensors[t].call not in drawn and t not in inner]
+    first = {trace.tensors[t].object: t for t in reversed(outer)}
     starts = sorted(first.values(), key=used.index)
     names = {phrases.label(t): t for t in reversed(starts)}
     return [_input(tensor, phrases) for tensor in reversed(names.values())]
@@ -208,7 +210,7 @@ def _backward(row: Backward, phrases: Phrases) -> list[str]:
         name = "" if result is None else phrases.name(result)
         parts += [name] if name else [] if named or result is None else [phrases.label(result)]
         cells.append(" = ".join([*parts, value]))
-    product = [] if pairs and named else [products.short(row)]
+    product = [] if pairs and named else [products.symbol(row)]
     return [*cells, *filter(None, product), phrases.count("view.nodes", len(phrases.graph.steps_in(row.id)))]
 
 

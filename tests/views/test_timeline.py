@@ -146,6 +146,14 @@ def test_an_update_by_hand_and_a_gradient_that_is_zeroed() -> None:
     assert ("g", "w.grad: 2 → 0 (zeroed)") in events
 
 
+def test_a_sum_that_begins_with_a_number() -> None:
+    events = told(made("total = 0\nw = torch.tensor(2., requires_grad=True)\nfor k in range(2):\n    total += w\n"))
+    assert [text for _, text in events][1:] == [
+        "forward: total += w → 2",
+        "forward, in place: total += w: total 2 → 4",
+    ]
+
+
 def test_a_result_that_retains_its_gradient_has_it_before_its_node_runs() -> None:
     texts = [text for _, text in told(made(RETAINED))]
     at = texts.index("y.grad: None + [6 12] → [6 12]")
@@ -207,10 +215,14 @@ def test_zero_grad_first_in_the_loop() -> None:
         # what a module, a comprehension or a setter does in one statement is no iteration of it
         (
             "model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1))\n"
-            "for k in range(2):\n    z = model(torch.ones(1))\n",
+            "for k in range(2):\n    z = model(torch.ones(1))\n    z.backward()\n",
             "1 2",
         ),
-        ("w = torch.ones(1, requires_grad=True)\nfor k in range(2):\n    z = sum([(w * i).sin() for i in (2, 3)])\n", "1 2"),
+        (
+            "w = torch.ones(1, requires_grad=True)\nfor k in range(2):\n"
+            "    z = torch.cat([(w * i).sin() for i in (2, 3)])\n",
+            "1 2",
+        ),
         (
             "w = torch.ones(1, requires_grad=True)\nfor k in range(2):\n    (w * 2).backward()\n"
             "    w.data = w.data - 0.1 * w.grad.data\n",
@@ -219,7 +231,8 @@ def test_zero_grad_first_in_the_loop() -> None:
         # how often an optimizer calls its closure is its own affair
         (
             "w = torch.ones(2, requires_grad=True)\noptimizer = torch.optim.LBFGS([w], max_iter=3)\n"
-            "def closure():\n    optimizer.zero_grad()\n    loss = (w ** 2).sum()\n    loss.backward()\n    return loss\n"
+            "def closure():\n    optimizer.zero_grad()\n    loss = (w ** 2).sum()\n    loss.backward()\n"
+            "    return loss\n"
             "for k in range(2):\n    optimizer.step(closure)\n    v = w * 2\n",
             "1 2",
         ),

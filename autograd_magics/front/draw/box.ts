@@ -1,7 +1,7 @@
 /** One box of the picture, and one wire. */
 import { s } from "../dom";
 import type { Box, Wire } from "../payload";
-import { severitySign } from "./icons";
+import { HOOK, hookSign, severitySign } from "./icons";
 
 /** Distances of texts from the core or line that they belong to, in px, within the room that the layout keeps. */
 const GAP = { above: 6, below: 14, line: 8, underLine: 17, name: 14 };
@@ -17,7 +17,7 @@ export function drawBox(box: Box): SVGGElement {
     tabindex: -1,
     transform: `translate(${box.x} ${box.y})`,
   });
-  const said = [...texts(box), ...badge(box)].flatMap((element) => [element, " "]);
+  const said = [...texts(box), ...badge(box), ...hooks(box)].flatMap((element) => [element, " "]);
   group.append(s("title", null, box.title), halo(box), core(box), ...said);
   group.setAttribute("aria-label", nameOf(box, group));
   return group;
@@ -98,6 +98,15 @@ function badge(box: Box): SVGElement[] {
     if (Number(box.badge) > 1) signs.push(s("text", { class: "count", x: x + BADGE / 2 + 6, y: y + 4 }, box.badge));
   }
   return signs;
+}
+
+/** A hook at the upper left, or at the beginning of a wire: full where it changed the gradient, hollow where it runs after `.grad` was written. */
+function hooks(box: Box): SVGElement[] {
+  if (!box.hook) return [];
+  const [x, y] = box.shape === "wire" ? [(box.cw - HOOK) / 2, 0] : corner(box);
+  const sign = hookSign(box.hook);
+  sign.setAttribute("transform", `translate(${-x} ${y})`);
+  return [sign];
 }
 
 function corner(box: Box): [number, number] {

@@ -1,11 +1,13 @@
 /** The bar above: what was recorded, and the controls. */
 import type { Context } from "../context";
 import { h } from "../dom";
+import { layersOf } from "../layers";
 import { findBoxes, pictureOf } from "../picture";
 import { itemOf, type Item } from "../payload";
 import { MODES, setMode } from "../state";
 import { count } from "../text";
 import { drawLanguages } from "./language";
+import { drawLayers } from "./layers";
 import { icon, severitySign, worst, type Icon } from "./icons";
 import { popup, type Popup } from "./popup";
 import type { Graph } from "./graph";
@@ -27,6 +29,7 @@ export function drawHeader(context: Context, graph: Graph, choose: (item: Item) 
     "div",
     { class: "tools", role: "toolbar", "aria-label": t("ui.controls") },
     modes(context),
+    drawLayers(context),
     find.element,
     h(
       "span",
@@ -138,8 +141,9 @@ const KEYS: [string, string][] = [
   ["?", "ui.key_help"],
 ];
 
-function helper({ t }: Context): Popup {
-  const rows = KEYS.flatMap(([keys, what]) => [h("dt", null, h("kbd", null, keys)), h("dd", null, t(what))]);
+function helper({ t, payload }: Context): Popup {
+  const keys: [string, string][] = layersOf(payload).length > 0 ? [...KEYS, ["l", "ui.key_layers"]] : KEYS;
+  const rows = keys.flatMap(([keys, what]) => [h("dt", null, h("kbd", null, keys)), h("dd", null, t(what))]);
   const mouse = h("p", { class: "dim" }, t("ui.help_mouse"));
   const list = h("dl", { class: "kv" }, ...rows);
   const panel = h("div", { class: "panel help" }, h("h4", null, t("ui.help")), list, mouse);

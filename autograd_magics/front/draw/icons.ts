@@ -46,3 +46,11 @@ const ORDER: Severity[] = ["error", "warning", "note"];
 export function worst(severities: Severity[]): Severity {
   return ORDER.find((severity) => severities.includes(severity)) ?? "note";
 }
+
+export const HOOK = 14;
+
+/** A hook, around 0 0: on a full plate where it changed a gradient, on a hollow one where it runs after `.grad`. */
+export function hookSign(kind: "changed" | "late"): SVGElement {
+  const shape = s("path", { class: "mark", d: "M1.8 -4.2v4.6a2.2 2.2 0 0 1 -4.4 0v-1.4" });
+  return s("g", { class: `hook ${kind}`, "aria-hidden": "true" }, s("circle", { class: "plate", r: HOOK / 2 }), shape);
+}

@@ -4,6 +4,7 @@ import { h, s, type Props } from "../dom";
 import type { Box, Picture } from "../payload";
 import { pictureOf } from "../picture";
 import { count } from "../text";
+import { hookSign } from "./icons";
 
 type Entry = { key: string; style: Box["style"] | "leaf ghost"; tag: "circle" | "rect"; shape: Props };
 
@@ -48,10 +49,19 @@ function drawEntry({ tag, style, shape }: Entry, words: string): HTMLElement {
   return h("li", null, s("svg", box, sign), words);
 }
 
+function hookEntry(kind: "changed" | "late", words: string): HTMLElement {
+  const sign = hookSign(kind);
+  sign.setAttribute("transform", "translate(13 8)");
+  const box = { class: "key picture-key", viewBox: "0 0 26 16", width: 26, height: 16, "aria-hidden": "true" };
+  return h("li", null, s("svg", box, sign), words);
+}
+
 function readings({ t, state }: Context, picture: Picture): HTMLElement[] {
   const has = (key: "above" | "below"): boolean => picture.boxes.some((box) => box[key] !== "");
   const gradients = state.mode.value !== "forward" && has("below");
+  const hooks = (["changed", "late"] as const).filter((kind) => picture.boxes.some((box) => box.hook === kind));
   return [
+    ...hooks.map((kind) => hookEntry(kind, t(kind === "changed" ? "ui.legend_hook" : "ui.legend_late"))),
     has("above") && h("li", null, h("span", { class: "value" }, "1.0 "), t("ui.legend_above")),
     gradients && h("li", null, h("span", { class: "grad" }, "1.0 "), t("ui.legend_below")),
     picture.left_out > 0 && h("li", { class: "left-out" }, count(t, "ui.left_out", picture.left_out)),
