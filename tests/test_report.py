@@ -121,6 +121,8 @@ def test_show_prints_where_there_is_no_notebook(
 
 
 def test_show_displays_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    import anywidget  # noqa: F401  (looks for the real IPython when it is imported)
+
     modules, shown = __import__("sys").modules, []
     monkeypatch.setitem(modules, "IPython", types.SimpleNamespace(get_ipython=object))
     monkeypatch.setitem(modules, "IPython.display", types.SimpleNamespace(display=shown.append))
