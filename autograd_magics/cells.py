@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 _HEAD = re.compile(r"%%autograd(?!\S)")  # not "%%autograd?", which asks for help, nor "%%autograd2"
+_HELP = re.compile(r"%%autograd\s(.*\s)?(--help|-h)(?!\S)")
 _INDENT = re.compile(r"[ \t]+")
 _START = "get_ipython().magics_manager.registry['AutogradMagics'].start({line!r})"
 _QUESTION = re.compile(r"[\w.*%]+\?\??$")
@@ -30,6 +31,8 @@ def rewrite(lines: list[str]) -> list[str]:
     """An input transformer: `[%%autograd ARGS, body...]` becomes `[start(ARGS), body...]`; lines keep their numbers."""
     if not lines or not _HEAD.match(lines[0]):
         return lines
+    if _HELP.match(lines[0]):  # IPython itself refuses a cell magic without a body
+        return lines if "".join(lines[1:]).strip() else ["get_ipython().run_line_magic('autograd', 'help')\n"]
     body = _dedent(lines[1:])
     first = next((i for i, line in enumerate(body) if not line.isspace()), None)
     if first is None:

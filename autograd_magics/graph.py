@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
 from collections import defaultdict
@@ -129,15 +130,33 @@ class Graph:
         names = sorted(self.trace.names, key=lambda n: n.at)
         return _grouped(names, lambda n: self.trace.tensors[n.tensor].object)
 
+    @functools.cached_property
+    def _names_near(self) -> dict[int, dict[tuple[str, bool], tuple[list[int], tuple[Name, ...]]]]:
+        """By object, then by name and whether it was only found in the namespace: (times, names), in order."""
+        found: dict[int, dict[tuple[str, bool], tuple[list[int], tuple[Name, ...]]]] = {}
+        for obj, names in self._names_by_object.items():
+            groups: dict[tuple[str, bool], list[Name]] = defaultdict(list)
+            for name in names:
+                groups[name.name, name.place is None].append(name)
+            found[obj] = {key: ([name.at for name in group], tuple(group)) for key, group in groups.items()}
+        return found
+
+    @functools.cached_property
+    def _names_by_tensor(self) -> dict[int, tuple[Name, ...]]:
+        return _grouped(sorted(self.trace.names, key=lambda n: n.at), lambda n: n.tensor)
+
     def names(self, tensor: int) -> tuple[str, ...]:
         """All names the tensor's object was given, best first for this state."""
         row = self.trace.tensors[tensor]
-        names = self._names_by_object.get(row.object, ())
 
         def rank(name: Name) -> tuple[bool, bool, int]:
             return (name.place is None, name.tensor != tensor and name.at > row.at, abs(name.at - row.at))
 
-        return tuple(dict.fromkeys(n.name for n in sorted(names, key=rank)))
+        near = list(self._names_by_tensor.get(tensor, ()))
+        for times, group in self._names_near.get(row.object, {}).values():
+            index = bisect.bisect_right(times, row.at)  # of one name, only the last before and the first after count
+            near += group[max(index - 1, 0) : index + 1]
+        return tuple(dict.fromkeys(n.name for n in sorted(near, key=rank)))
 
     def name(self, tensor: int) -> str | None:
         """The user's name of a tensor, None where it has none."""
@@ -297,16 +316,24 @@ class Graph:
     def gradients(self, tensor: int) -> tuple[tuple[Backward, Gradient], ...]:
         """Each gradient that reached a tensor, with the backward that brought it, in order."""
         row = self.trace.tensors[tensor]
+        if row.node is None:
+            return self._gradients_by_leaf.get(row.object, ())
         found = []
-        if row.node is not None:
-            for step in self.steps_of(row.node):
-                if row.output_nr < len(step.received) and (gradient := step.received[row.output_nr]) is not None:
-                    found.append((self.trace.backwards[step.backward], gradient))
-        else:
-            for change in self.changes_by_object.get(row.object, ()):
-                if change.backward is not None and change.added is not None:
-                    found.append((self.trace.backwards[change.backward], change.added))
+        for step in self.steps_of(row.node):
+            if row.output_nr < len(step.received) and (gradient := step.received[row.output_nr]) is not None:
+                found.append((self.trace.backwards[step.backward], gradient))
         return tuple(sorted([*found, *self._returned_by_object.get(row.object, ())], key=lambda pair: pair[0].at))
+
+    @functools.cached_property
+    def _gradients_by_leaf(self) -> dict[int, tuple[tuple[Backward, Gradient], ...]]:
+        """By object: what backwards added to its `.grad`, and what `autograd.grad` gave back for it."""
+        found: dict[int, list[tuple[Backward, Gradient]]] = defaultdict(list)
+        for change in self.trace.changes:
+            if change.backward is not None and change.added is not None:
+                found[change.object].append((self.trace.backwards[change.backward], change.added))
+        for obj, returned in self._returned_by_object.items():
+            found[obj] += returned
+        return {obj: tuple(sorted(pairs, key=lambda pair: pair[0].at)) for obj, pairs in found.items()}
 
     # -- hooks -----------------------------------------------------------------------------------
     @functools.cached_property

@@ -22,9 +22,11 @@ from .texts import choose, languages, text
 
 MAGIC = "autograd"
 DISPLAYS = (*settings.DISPLAYS, "none")
-COMMANDS = ("on", "off", "show", "grads", "explain", "check")
+COMMANDS = ("on", "off", "show", "grads", "explain", "check", "help")
 TAKE_OPTIONS = ("on", "show", "grads")
 """Those of them that take the options of `%%autograd`."""
+HELP = ("--help", "-h")
+"""Asks for help instead of an option."""
 
 
 class OptionError(ValueError):
@@ -58,16 +60,19 @@ def choices(flag: str) -> tuple[str, ...]:
     return {"--lang": languages(), "--display": DISPLAYS, "--theme": THEMES, "--values": settings.VALUES}.get(flag, ())
 
 
-def parse(line: str, defaults: Options, lang: str) -> Options:
-    """The options of a `%%autograd` line over the defaults.  Raises `OptionError` in the language `lang`."""
+def parse(line: str, defaults: Options, lang: str, command: str = f"%%{MAGIC}") -> Options:
+    """The options of a `%%autograd` line over the defaults.
+
+    Raises `OptionError`, in the language `lang` and in the name of the command that was typed.
+    """
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise OptionError(text("magic.quotes", lang, line=line, reason=error)) from None
-    return parse_words(words, defaults, lang)
+        raise OptionError(text("magic.quotes", lang, command=command, line=line, reason=error)) from None
+    return parse_words(words, defaults, lang, command)
 
 
-def parse_words(words: list[str], defaults: Options, lang: str) -> Options:
+def parse_words(words: list[str], defaults: Options, lang: str, command: str) -> Options:
     """As `parse`, for a line that was split."""
     found: dict[str, object] = {}
     rest = iter(words)
@@ -75,39 +80,44 @@ def parse_words(words: list[str], defaults: Options, lang: str) -> Options:
         flag, equals, value = word.partition("=")
         if not word.startswith("-"):
             if "name" in found:
-                raise OptionError(text("magic.two_names", lang, first=found["name"], second=word))
-            found["name"] = _name(word, lang)
+                raise OptionError(text("magic.two_names", lang, command=command, first=found["name"], second=word))
+            found["name"] = _name(word, lang, command)
         elif flag not in FLAGS:
-            raise OptionError(
-                text("magic.unknown_option", lang, given=flag, known=", ".join(FLAGS), hint=nearest(flag, FLAGS, lang))
-            )
+            hint = nearest(flag, FLAGS, lang)
+            known = ", ".join(FLAGS)
+            raise OptionError(text("magic.unknown_option", lang, command=command, given=flag, known=known, hint=hint))
         elif FLAGS[flag] is None:
-            found["values"] = _switch_off(flag, equals, value, lang)
+            found["values"] = _switch_off(flag, equals, value, lang, command)
         else:
-            found[flag[2:]] = _value(flag, value if equals else next(rest, ""), lang)
+            found[flag[2:]] = _value(flag, value if equals else next(rest, ""), lang, command)
     return dataclasses.replace(defaults, **found)  # type: ignore[arg-type]
 
 
-def nearest(given: str, known: Iterable[str], lang: str) -> str:
+def asks_for_help(line: str) -> bool:
+    """Whether one of the words of a `%%autograd` line asks for help."""
+    return any(word in HELP for word in line.split())
+
+
+def nearest(given: str, known: Iterable[str], lang: str, cutoff: float = 0.5) -> str:
     """`"; did you mean …?"` for the known word most like the one given, or nothing."""
-    found = difflib.get_close_matches(given.lower(), [word.lower() for word in known], n=1, cutoff=0.5)
+    found = difflib.get_close_matches(given.lower(), [word.lower() for word in known], n=1, cutoff=cutoff)
     found = [word for word in known if word.lower() in found]
     return text("magic.did_you_mean", lang, word=found[0]) if found else ""
 
 
-def _name(word: str, lang: str) -> str:
+def _name(word: str, lang: str, command: str) -> str:
     if not word.isidentifier() or keyword.iskeyword(word):
-        raise OptionError(text("magic.bad_name", lang, given=word))
+        raise OptionError(text("magic.bad_name", lang, command=command, given=word))
     return word
 
 
-def _switch_off(flag: str, equals: str, value: str, lang: str) -> str:
+def _switch_off(flag: str, equals: str, value: str, lang: str, command: str) -> str:
     if equals:
-        raise OptionError(text("magic.no_value_taken", lang, flag=flag, given=value))
+        raise OptionError(text("magic.no_value_taken", lang, command=command, flag=flag, given=value))
     return "none"
 
 
-def _value(flag: str, given: str, lang: str) -> str | int:
+def _value(flag: str, given: str, lang: str, command: str) -> str | int:
     """The value of an option, checked."""
     if flag == "--limit" and given.isdecimal() and int(given) > 0:
         return int(given)
@@ -117,7 +127,8 @@ def _value(flag: str, given: str, lang: str) -> str | int:
         with contextlib.suppress(ValueError):
             return choose(given)
     key = "magic.bad_value" if given else "magic.missing_value"
-    raise OptionError(text(key, lang, flag=flag, given=given, expected=expected(flag[2:], lang)))
+    words = expected(flag[2:], lang)
+    raise OptionError(text(key, lang, command=command, flag=flag, given=given, expected=words))
 
 
 def expected(name: str, lang: str) -> str:
@@ -143,8 +154,8 @@ def usage_lines(lang: str) -> str:
     """One line for each form of the two magics."""
     rows = {
         "%%autograd [NAME] [options]": "cell", "%autograd on [NAME] [options]": "on", "%autograd off": "off",
-        "%autograd show EXPR...": "show", "%autograd grads [NAME...]": "grads", "%autograd explain CODE": "explain",
-        "%autograd check LOSS LEAF": "check", "%autograd": "state",
+        "%autograd show EXPR...": "show", "%autograd grads [NAME...]": "grads", "%autograd explain [CODE]": "explain",
+        "%autograd check LOSS LEAF": "check", "%autograd, %autograd help": "state",
     }  # fmt: skip
     return "\n".join(f"  {usage:<31}{text('magic.help.' + key, lang)}" for usage, key in rows.items())
 
@@ -182,7 +193,8 @@ def complete(line: str, offers: Mapping[str, Callable[[], Iterable[str]]]) -> li
     if before and choices(before[-1]):
         offered = choices(before[-1])
     elif typed.startswith("-"):
-        offered = FLAGS if match[1] == "%%" or command in TAKE_OPTIONS else ()
+        takes_options = match[1] == "%%" or command in TAKE_OPTIONS
+        offered = (*FLAGS, HELP[0]) if takes_options else HELP[:1]
     elif match[1] == "%":
         offered = offers.get(command, tuple)() if before else COMMANDS
     return [word for word in offered if word.startswith(typed)]

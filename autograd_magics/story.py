@@ -24,6 +24,9 @@ FILLS = frozenset({
 })  # fmt: skip
 """Calls that write values without regard to what was there: how a new leaf gets its first ones."""
 
+RESERVES = frozenset("empty empty_like empty_strided new_empty new_empty_strided".split())
+"""Calls that reserve memory and write nothing there."""
+
 
 @dataclass
 class Event:
@@ -172,7 +175,10 @@ def _values(trace: Trace, rows: list[Tensor], writes: list[tuple[Call, Tensor]],
     """The first state of a leaf, and every change of its value."""
     first = rows[0]
     made = trace.calls[first.call].places if first.call is not None else (() if first.place is None else (first.place,))
-    told = [Event(first.at, "first", place_of(trace, made), None, as_gradient(first))]
+    value = as_gradient(first)
+    if _is_unwritten(trace, first):
+        value = value._replace(value=None, stats=None)
+    told = [Event(first.at, "first", place_of(trace, made), None, value)]
     seen: list[tuple[int, Call | None, Tensor]] = [(call.at, call, row) for call, row in writes if call.at > first.at]
     for row in rows[1:]:
         call = None if row.call is None else trace.calls[row.call]
@@ -187,6 +193,21 @@ def _values(trace: Trace, rows: list[Tensor], writes: list[tuple[Call, Tensor]],
         _tell(trace, told, Event(at, "updated", None, told[-1].after, value), call, steps)
         last = row if mine else last
     return told
+
+
+def _is_unwritten(trace: Trace, first: Tensor) -> bool:
+    """Whether a leaf was first seen with what happened to lie in its memory: a call made it without writing there."""
+    if first.version or first.storage is None:
+        return False
+    reserved = False
+    for call in trace.calls:
+        if call.at > first.at:
+            break
+        if call.outputs and trace.tensors[call.outputs[0]].storage == first.storage:
+            if call.inplace:
+                return False
+            reserved = reserved or call.name in RESERVES
+    return reserved
 
 
 def _is_same_state(last: Tensor, row: Tensor, call: Call | None) -> bool:

@@ -429,3 +429,21 @@ def test_a_request_that_makes_no_sense_is_answered(request_: dict[str, Any]) -> 
     report, _ = recorded(LEAF + "J = w.sum()\nJ.backward()")
     answer = report.nudge(request_)
     assert answer["n"] == request_.get("n") and answer["error"] != ""
+
+
+# -- which elements are shown ------------------------------------------------------------------
+def test_a_large_leaf_says_that_its_worst_elements_are_shown() -> None:
+    source = "torch.manual_seed(0)\nm = torch.nn.Linear(20, 50)\nJ = m(torch.randn(4, 20)).pow(2).mean()\nJ.backward()"
+    found = checked(source, leaf="m.bias")
+    rows = len(re.findall(r"^ +m\.bias\[\d+\]  ", str(found), re.MULTILINE))
+    assert rows == len({row.element for row in found.against})
+    assert re.search(rf"\b{rows} of 50 elements? shown: (those that differ|the one that differs) most\.", flat(found))
+    assert "shown" not in str(checked(LEAF + "J = (w * w).sum()\nJ.backward()"))
+
+
+def test_no_difference_is_said_in_words() -> None:
+    found = checked("w = torch.ones(20, requires_grad=True)\nJ = (w * 0).sum()\nJ.backward()")
+    assert found.error == 0
+    assert flat(found).count("agrees; no difference.") == 2
+    assert "off by" not in str(found)
+    assert "1 of 20 elements shown; none of them differs." in flat(found)

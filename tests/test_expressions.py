@@ -17,6 +17,7 @@ class Special(torch.Tensor):
 
 NAMES: dict[str, Any] = {
     "x": torch.tensor([1.0, 2.0]), "w": torch.nn.Parameter(torch.ones(2)), "many": [torch.ones(1)], "n": 3,
+    "torch": torch, "model": torch.nn.Linear(2, 1),
 }  # fmt: skip
 
 
@@ -46,6 +47,22 @@ def test_expressions_are_evaluated_in_the_namespace_of_the_user() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "options", "found"),
+    [
+        ("x --values stats", Options(values="stats"), ["x"]),
+        ("x, w --values=stats --theme dark", Options(values="stats", theme="dark"), ["x", "w"]),
+        ("--theme dark x --no-values w", Options(theme="dark", values="none"), ["x", "w"]),
+        ("x --w", Options(), ["x --w"]),
+        ("(x --w) --limit 4", Options(limit=4), ["(x --w)"]),
+        ("dict(a='x --theme y', b=x)['b']", Options(), ["dict(a='x --theme y', b=x)['b']"]),
+    ],
+)
+def test_options_stand_before_or_after_expressions(line: str, options: Options, found: list[str]) -> None:
+    given, tensors = expressions.read(line, Options(), NAMES, "en")
+    assert given == options and list(tensors) == found
+
+
+@pytest.mark.parametrize(
     ("line", "parts"),
     [
         ("", ("got no expression",)),
@@ -57,6 +74,11 @@ def test_expressions_are_evaluated_in_the_namespace_of_the_user() -> None:
         ("x.nothing", ("x.nothing could not be evaluated", "AttributeError")),
         ("x +", ("+ could not be evaluated", "SyntaxError")),
         ("--them dark x", ("'--them'", "did you mean --theme?")),
+        ("x --them dark", ("%autograd show: ", "'--them'", "did you mean --theme?")),
+        ("x --values bogus", ("%autograd show: --values got 'bogus'",)),
+        ("x --values", ("%autograd show: --values needs a value",)),
+        ("torhc", ("the name 'torhc' is not known", "give a variable that holds a tensor")),
+        ("modell(x)", ("the name 'modell' is not known", "nearest: model")),
     ],
 )
 def test_what_is_no_tensor_is_answered_in_one_line(line: str, parts: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from IPython.core.completer import provisionalcompleter
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 from traitlets.config import Config
@@ -287,6 +288,70 @@ def test_unloading_ends_on(shell: InteractiveShell) -> None:
     assert instance(shell).always is None
 
 
+# ---- state, help, codes
+
+
+def test_the_state_is_one_line(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    def first() -> str:
+        shell.run_cell("%autograd", store_history=True)
+        return said(capsys).split("\n")[0]
+
+    shell.run_cell("1", store_history=True)
+    said(capsys)
+    assert first().startswith("autograd_magics: nothing is being recorded; begin a cell with %%autograd")
+    shell.run_cell("%autograd on", store_history=True)
+    for cells_so_far in ("0 cells so far", "1 cell so far", "2 cells so far"):
+        said(capsys)
+        line = first()
+        assert cells_so_far in line and line.startswith("%autograd on: every cell after In [")
+        shell.run_cell("torch", store_history=True)
+    shell.run_cell("%autograd off", store_history=True)
+    said(capsys)
+    shell.run_cell("%%autograd --display none\n%autograd", store_history=True)
+    assert said(capsys).startswith("autograd_magics: a cell is being recorded.\n")
+
+
+@pytest.mark.parametrize(
+    "line", ["%autograd help", "%autograd --help", "%autograd -h", "%autograd on step --help", "%%autograd --help"]
+)
+def test_help_is_what_the_magic_alone_prints(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    shell.run_cell("%autograd", store_history=True)
+    alone = said(capsys)
+    assert "--values WHAT" in alone
+    assert shell.run_cell(line, store_history=True).success
+    assert said(capsys) == alone
+    assert instance(shell).always is None
+
+
+@pytest.mark.parametrize("head", ["%%autograd --help", "%%autograd -h", "%%autograd step --display text --help"])
+def test_a_cell_below_a_request_for_help_is_not_run(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], head: str
+) -> None:
+    assert shell.run_cell(f"{head}\nran = True", store_history=True).success
+    assert "--values WHAT" in (out := said(capsys)) and "was not run" in out
+    assert "ran" not in shell.user_ns and "step" not in shell.user_ns
+
+
+def test_a_prefix_lists_its_codes(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell("%autograd explain ag2", store_history=True)
+    lines = said(capsys).splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["AG201", "AG202", "AG203", "AG204", "AG205"]
+    assert lines[1] == "AG202  Backward added to an old gradient"
+    shell.run_cell("%autograd explain", store_history=True)
+    groups = [block.splitlines() for block in said(capsys).strip().split("\n\n")]
+    assert tuple(line[:5] for group in groups for line in group) == magics.completion.codes()
+    assert all(len({line[:3] for line in group}) == 1 and all(line[7:] for line in group) for group in groups)
+
+
+@pytest.mark.parametrize(("given", "hint"), [("AGX", ""), ("AG9", ""), ("AG1011", "; did you mean AG101?")])
+def test_what_is_no_code(shell: InteractiveShell, given: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        instance(shell).autograd_line(f"explain {given}", {})
+    assert str(caught.value).endswith("stands alone" + hint)
+
+
 # ---- Tab
 
 
@@ -299,7 +364,7 @@ def tab(shell: InteractiveShell, line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("%autograd ", ["on", "off", "show", "grads", "explain", "check"]),
+        ("%autograd ", ["on", "off", "show", "grads", "explain", "check", "help"]),
         ("%autograd gr", ["grads"]),
         ("%autograd grads ", ["model.bias", "model.weight", "w"]),
         ("%autograd show lo", ["loss"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from autograd_magics import options
@@ -64,6 +66,14 @@ def test_a_malformed_line_is_answered_in_one_line(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", MALFORMED)
+@pytest.mark.parametrize("lang", languages())
+def test_an_error_names_the_command_that_was_typed(line: str, lang: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse(line, Options(), lang, "%autograd on")
+    assert re.match("%autograd on[:：]", str(caught.value))
+
+
+@pytest.mark.parametrize("line", MALFORMED)
 def test_errors_speak_portuguese(line: str) -> None:
     with pytest.raises(OptionError) as english:
         parse(line, Options(), "en")
@@ -87,7 +97,8 @@ OFFERS = {"explain": lambda: ["AG101", "AG201"], "show": lambda: ["loss", "x"]}
     ("line", "expected"),
     [
         ("%%autograd --d", ["--display"]),
-        ("%%autograd --", list(options.FLAGS)),
+        ("%%autograd --", [*options.FLAGS, "--help"]),
+        ("%%autograd --h", ["--help"]),
         ("%%autograd step --theme ", ["auto", "light", "dark"]),
         ("%%autograd --lang p", ["pt_BR"]),
         ("%%autograd --values ", ["none", "small", "stats", "all"]),
@@ -96,13 +107,15 @@ OFFERS = {"explain": lambda: ["AG101", "AG201"], "show": lambda: ["loss", "x"]}
         ("%%autograd", []),
         ("%%autograd --theme=l", ["light"]),
         ("%%autograd --nothing=l", []),
-        ("%autograd ", ["on", "off", "show", "grads", "explain", "check"]),
+        ("%autograd ", ["on", "off", "show", "grads", "explain", "check", "help"]),
         ("%autograd e", ["explain"]),
         ("%autograd o", ["on", "off"]),
         ("%autograd on --di", ["--display"]),
         ("%autograd on --display ", ["auto", "html", "widget", "text", "none"]),
         ("%autograd show --theme=d", ["dark"]),
-        ("%autograd off --", []),
+        ("%autograd off --", ["--help"]),
+        ("%autograd show loss --va", ["--values"]),
+        ("%autograd show loss --values s", ["small", "stats"]),
         ("%autograd explain AG2", ["AG201"]),
         ("%autograd show lo", ["loss"]),
         ("%autograd show x lo", ["loss"]),

@@ -92,3 +92,33 @@ def test_a_change_through_another_tensor_of_the_same_memory() -> None:
 def test_tensors_that_need_no_gradient_have_no_story() -> None:
     trace = record_cell("x = torch.ones(2)\nx += 1\ny = x * 2")
     assert events(trace) == {}
+
+
+@pytest.mark.parametrize(("cell", "known"), [
+    ("w = torch.nn.Parameter(torch.empty(5))", False),
+    ("w = torch.nn.Parameter(torch.empty_like(torch.ones(5)))", False),
+    ("w = torch.nn.Parameter(torch.empty(5))\ntorch.nn.init.ones_(w)", True),
+    ("w = torch.nn.Parameter(torch.nn.init.ones_(torch.empty(5)))", True),
+    ("w = torch.empty(5)\nw.data.fill_(1)\nw.requires_grad_()", True),
+    ("w = torch.ones(5, requires_grad=True)", True),
+])  # fmt: skip
+def test_what_lay_in_memory_before_is_no_first_value(cell: str, known: bool) -> None:
+    first = told(cell + "\ny = w * 2")[0]
+    assert first.kind == "first" and first.after is not None and first.after.shape == (5,)
+    assert first.after.value == ([1.0] * 5 if known else None)
+
+
+def test_the_first_value_of_a_layer_is_that_after_its_making() -> None:
+    trace = record_cell("m = torch.nn.Linear(50, 2)", values="stats")
+    (weight, *_), (bias, *_) = (told_of for told_of in events(trace).values())
+    for first in (weight, bias):
+        assert first.kind == "first" and first.after is not None
+        seen = first.after.stats.max if first.after.stats is not None else max(first.after.value)
+        assert 0 < seen < 0.15  # 1 / sqrt(50)
+
+
+def test_a_layer_whose_making_went_beyond_the_limit() -> None:
+    trace = record_cell("m = torch.nn.Linear(50, 50)", values="stats", limit=3)
+    ((weight, *_), (bias, *_)) = events(trace).values()
+    assert weight.after is not None and weight.after.stats is not None  # kaiming_uniform_ was the third call
+    assert bias.after is not None and bias.after.stats is None and bias.after.value is None

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import publish_display_data
 
-from .. import cells, check, expressions, options
+from .. import check, expressions, options
 from ..options import OptionError, Options
 from ..recording import known_sources
 from ..texts import choose, text
 from .always import Always
-from .completion import codes
+from .completion import codes, modules, tensors
 
 if TYPE_CHECKING:
     from ..report import Report
@@ -32,32 +32,33 @@ LEAVES = 30
 
 def run(magics: AutogradMagics, command: str, rest: str, names: Names) -> None:
     """Carry out one line of `%autograd`."""
-    if not command:
+    if command in ("", "help", *options.HELP) or options.HELP[0] in rest.split():
         print(state(magics))
         return
     known: dict[str, Callable[[AutogradMagics, str, Names], None]] = {
         "on": _on, "off": _off, "show": _show, "grads": _grads, "explain": _explain, "check": _check,
     }  # fmt: skip
     if command not in known:
-        raise OptionError(_unknown(magics, "magic.unknown_command", command, options.COMMANDS))
+        hint = options.nearest(command, options.COMMANDS, magics.words)
+        listed = ", ".join(options.COMMANDS)
+        raise OptionError(text("magic.unknown_command", magics.words, given=command, known=listed, hint=hint))
     known[command](magics, rest, names)
 
 
 def state(magics: AutogradMagics) -> str:
     """What is going on, the settings, and the help."""
     lang = magics.words
-    now = text("magic.recording" if magics.recording else "magic.idle", lang, cells=len(cells.known))
-    lines = [now, _always(magics)] if magics.always is not None else [now]
-    lines.append("  ".join(f"{name}={value!r}" for name, value in magics.settings().items()))
+    now = text("magic.recording", lang) if magics.recording and magics.always is None else _always(magics)
+    set_to = "  ".join(f"{name}={value!r}" for name, value in magics.settings().items())
     return "\n".join((
-        *lines, text("magic.config", lang), "", options.usage_lines(lang), "", options.option_lines(lang),
+        now, set_to, text("magic.config", lang), "", options.usage_lines(lang), "", options.option_lines(lang),
     ))  # fmt: skip
 
 
 def _always(magics: AutogradMagics) -> str:
     always = magics.always
     if always is None:
-        return text("magic.off", magics.words)
+        return text("magic.idle", magics.words)
     key = "magic.on.one" if always.count == 1 else "magic.on.other"
     since = " " if always.since is None else always.since
     return text(key, magics.words, n=always.count, since=since, line=f"on {always.line}".strip())
@@ -65,7 +66,7 @@ def _always(magics: AutogradMagics) -> str:
 
 def _on(magics: AutogradMagics, rest: str, names: Names) -> None:
     """Record every following cell."""
-    given = options.parse(rest, Options(**magics.settings()), magics.words)
+    given = options.parse(rest, Options(**magics.settings()), magics.words, f"%{options.MAGIC} on")
     magics.need_torch()
     magics.always = Always(given, rest, magics.number)
     print(text("magic.turned_on", magics.words))
@@ -99,15 +100,16 @@ def _report(magics: AutogradMagics, given: Options, found: dict[str, Any]) -> Re
 
 def _grads(magics: AutogradMagics, rest: str, names: Names) -> None:
     """The story of each leaf, across cells."""
-    given, rest = expressions.leading(rest, Options(**magics.settings()), magics.words)
+    given, rest = expressions.options_apart(rest, Options(**magics.settings()), "grads", magics.words)
     magics.need_torch()
     from ..recorder.stories import leaves, leaves_behind
 
     parts = expressions.split(rest)
     everything = leaves(names)
+    known = (*everything, *tensors(names), *modules(names))
     found = everything if not parts else {}
     for part in parts:
-        value = expressions.value_of(part, names, "grads", everything, magics.words)
+        value = expressions.value_of(part, names, "grads", known, magics.words)
         behind = leaves_behind(part, value)
         if isinstance(behind, str):
             raise OptionError(text(f"magic.grads.{behind}", magics.words, given=part, type=type(value).__name__))
@@ -131,20 +133,21 @@ def _tell(magics: AutogradMagics, given: Options, report: Report, more: int) -> 
 
 
 def _explain(magics: AutogradMagics, rest: str, names: Names) -> None:
-    """What a finding means."""
+    """What a finding means, or the codes that begin as the one given."""
     from ..rules import get
-    from ..views.explanation import explanation
+    from ..views.explanation import explanation, titles
 
-    if rest.upper() not in codes():
-        raise OptionError(_unknown(magics, "magic.unknown_code", rest, codes()))
-    print(explanation(get(rest), magics.words))
+    given = rest.upper()
+    if given in codes():
+        print(explanation(get(rest), magics.words))
+        return
+    found = [code for code in codes() if code.startswith(given)]
+    if not found:
+        hint = options.nearest(rest, codes(), magics.words, cutoff=0.75)  # each code is half like every other
+        raise OptionError(text("magic.unknown_code", magics.words, given=rest, hint=hint))
+    print(titles(found, magics.words))
 
 
 def _check(magics: AutogradMagics, rest: str, names: Names) -> None:
     """Autograd's gradient beside finite differences."""
     print(check.command(rest, magics.reports, magics.words))
-
-
-def _unknown(magics: AutogradMagics, key: str, given: str, known: tuple[str, ...]) -> str:
-    hint = options.nearest(given, known, magics.words)
-    return text(key, magics.words, given=given, known=", ".join(known), hint=hint)

@@ -78,7 +78,17 @@ def codes() -> tuple[str, ...]:
 
 def tensors(names: Mapping[str, Any]) -> list[str]:
     """Variables that hold tensors."""
-    return [name for name, value in list(names.items()) if expressions.is_tensor(value)]
+    return _named(names, expressions.is_tensor)
+
+
+def modules(names: Mapping[str, Any]) -> list[str]:
+    """Variables that hold modules."""
+    return _named(names, expressions.is_module)
+
+
+def _named(names: Mapping[str, Any], fits: Callable[[Any], bool]) -> list[str]:
+    """The user's variables whose value fits; IPython's own begin with an underscore."""
+    return [name for name, value in list(names.items()) if not name.startswith("_") and fits(value)]
 
 
 def leaves(names: Mapping[str, Any]) -> list[str]:

@@ -126,6 +126,11 @@ class AutogradMagics(Magics):
     @cell_magic("autograd")
     def autograd_cell(self, line: str, cell: str) -> Any:
         __tracebackhide__ = True
+        if options.asks_for_help(line):
+            print(commands.state(self))
+            if cell.strip():
+                print("\n" + text("magic.help_only", self.words))
+            return None
         if not cell.strip():
             raise UsageError(text("magic.empty_cell", self.words))
         given = self._options(line)

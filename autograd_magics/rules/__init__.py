@@ -6,7 +6,8 @@
 
 A `Finding` holds a code, data and ids, never a sentence: a report saved in one language opens in another.
 Its data is plain; what has to be said in the reader's language is tagged: `{"place": id}`, `{"tensor": id}`,
-`{"node": id}`, `{"shape": [2, 3]}`, `{"names": [...]}`.  See `tag`.
+`{"node": id}`, `{"shape": [2, 3]}`, `{"names": [...]}`, and for a line of an earlier recording
+`{"past": {"cell": 3, "file": None, "line": 1}}`.  See `tag`.
 """
 
 from __future__ import annotations

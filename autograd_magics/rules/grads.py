@@ -150,12 +150,16 @@ def _accumulation(
     first, last = changes[0], changes[-1]
     before = graph.place(first.before_places)
     earlier = all(c.kind == "earlier" for c in graph.changes_by_object[first.object] if c.at < first.at)
-    again = "repeated" if len(changes) > 1 else ""
+    ran = {
+        c.backward for c in graph.changes_by_object[first.object]
+        if c.backward is not None and graph.place(c.places) == place
+    }  # fmt: skip
+    again = ("repeated_of" if len(ran) > len(changes) else "repeated") if len(changes) > 1 else ""
     variant = ("earlier" if before is not None else "unknown") if earlier else again if warn else "meant"
     last = first if earlier else last
     data = {
         "name": tag("tensor", first.tensor), "here": at(place),
-        "was": at(before), "times": len(changes),
+        "was": at(before), "times": len(changes), "all": max(len(ran), len(changes)),
         "before": tag("gradient", _plain(first.before)), "added": tag("gradient", _plain(first.added)),
         "after": tag("gradient", _plain(last.after)),
     }  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..graph import Graph
-from ..trace import Backward, Call, GradChange, OptimizerStep, Place, Tensor
+from ..trace import Backward, Call, GradChange, Gradient, OptimizerStep, Past, Place, Tensor
 from . import Finding, at, ends, rule, tag
 from .dataflow import all_zero, names_of, once
 
@@ -17,6 +17,9 @@ NAMED = 4
 
 COPYING = frozenset("data detach clone to".split())
 """Calls that give the values of their input."""
+
+OF_VALUE = frozenset({"first", "stepped", "updated", "moved"})
+"""Pages of a leaf's story that tell of its value; all others tell of its `.grad`."""
 
 SEARCHED = 400
 """Tensor states looked through behind one update: an optimizer's few lines, not a history of them."""
@@ -190,6 +193,7 @@ def thrown_away(graph: Graph) -> Iterator[Finding]:
                 groups.setdefault(key, []).append(Thrown(change, row, step.at, place, "skipped"))
     for found in groups.values():
         yield _finding(graph, found)
+    yield from _thrown_away_earlier(graph)
 
 
 def line(place: Place | None) -> Line:
@@ -232,7 +236,7 @@ def _zeroed(graph: Graph, obj: int, when: int) -> GradChange | None:
     return change
 
 
-def _throws_away(change: GradChange) -> bool:
+def _throws_away(change: GradChange | Past) -> bool:
     """Whether a change put zeros or None in the place of a gradient; of a broken one that is done on purpose."""
     before = change.before
     if before is None or all_zero(before.value) or _has_nan(before.value):
@@ -248,6 +252,80 @@ def _has_nan(value: object) -> bool:
     return isinstance(value, str)
 
 
+# -- in cells of their own -----------------------------------------------------------------------
+class ThrownEarlier(NamedTuple):
+    """A gradient that an earlier recording threw away, before a step of this one."""
+
+    brought: Past
+    zeroed: Past
+    leaf: Tensor
+    at: int
+    place: Place | None
+    variant: str
+
+
+def _thrown_away_earlier(graph: Graph) -> Iterator[Finding]:
+    """The same where backward, zeroing and step stood in cells of their own."""
+    groups: dict[tuple[object, ...], list[ThrownEarlier]] = {}
+    for update in updates(graph) if graph.trace.history and not graph.trace.dropped else ():
+        pages = _zeroed_earlier(graph, update.leaf.object, update.call.at)
+        if pages is not None and any(_zeroed_earlier(graph, update.leaf.object, when) for when in update.taken):
+            step, variant = _step_of(graph, update.call)
+            place = graph.place(update.call.places if step is None else step.places)
+            one = ThrownEarlier(*pages, update.leaf, update.call.at, place, variant)
+            groups.setdefault((one.zeroed.cell, one.zeroed.line, line(place)), []).append(one)
+    for found in groups.values():
+        first = found[0]
+        leaves = list({one.leaf.object: one.leaf for one in found}.values())
+        data = {
+            "names": tag("names", (names_of(graph, leaves) or ["leaf"])[:NAMED]), "here": at(first.place),
+            "zeroing": _where(first.zeroed), "backward": _where(first.brought), "before": _plain(first.zeroed.before),
+        }  # fmt: skip
+        yield Finding(
+            "AG205", "warning", first.at, data, first.variant, tensors=tuple(leaf.id for leaf in leaves[:NAMED]),
+            places=ends(_place_of(graph, first.zeroed), _place_of(graph, first.brought), first.place),
+        )  # fmt: skip
+
+
+def _zeroed_earlier(graph: Graph, obj: int, when: int) -> tuple[Past, Past] | None:
+    """The backward of an earlier recording, and the zeroing after it, that nothing came after until now."""
+    if any(c.kind != "earlier" and c.at < when for c in graph.changes_by_object.get(obj, ())):
+        return None
+    if any(b.error is None and b.at < when for b in graph.trace.backwards):
+        return None
+    past = graph.past.get(obj, ())
+    last = next((i for i in range(len(past) - 1, -1, -1) if past[i].kind not in OF_VALUE), None)
+    if last is None or past[last].kind == "cleared" or not _throws_away(past[last]):
+        return None
+    zeroed = past[last]
+    if any(page.kind == "moved" for page in past[last:]) or _ran_after(graph, zeroed):
+        return None
+    brought = next((page for page in reversed(past[:last]) if page.kind not in ("zeroed", "changed")), None)
+    return (brought, zeroed) if brought is not None and brought.kind in ("accumulated", "set") else None
+
+
+def _ran_after(graph: Graph, zeroed: Past) -> bool:
+    """Whether a later cell than that of the zeroing ran a backward, also one for other leaves: the step is its."""
+    pages = (page for past in graph.past.values() for page in past if page.kind == "accumulated")
+    return zeroed.cell is None or any(page.cell is None or page.cell > zeroed.cell for page in pages)
+
+
+def _where(page: Past) -> dict[str, object]:
+    return tag("past", {"cell": page.cell, "file": page.file, "line": page.line})
+
+
+def _place_of(graph: Graph, page: Past) -> Place | None:
+    """The row of a page's line, where this trace happens to have one."""
+    trace = graph.trace
+    mine = (p for p in trace.places if p.line == page.line and trace.sources[p.source].number == page.cell)
+    return next((p for p in mine if page.cell is not None and trace.sources[p.source].kind == "cell"), None)
+
+
+# -- words ----------------------------------------------------------------------------------------
+def _plain(gradient: Gradient | None) -> dict[str, object]:
+    return tag("gradient", {k: getattr(gradient, k) for k in ("shape", "dtype", "value")})
+
+
 def _finding(graph: Graph, found: list[Thrown]) -> Finding:
     change, _, when, place, variant = found[0]
     zeroing = graph.place(change.places)
@@ -257,7 +335,7 @@ def _finding(graph: Graph, found: list[Thrown]) -> Finding:
     data = {
         "names": tag("names", (names_of(graph, leaves) or ["leaf"])[:NAMED]), "here": at(place),
         "zeroing": at(zeroing), "backward": at(brought),
-        "before": tag("gradient", {k: getattr(change.before, k) for k in ("shape", "dtype", "value")}),
+        "before": _plain(change.before),
     }  # fmt: skip
     return Finding(
         "AG205", "warning", when, data, variant, places=ends(zeroing, brought, place),

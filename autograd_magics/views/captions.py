@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ..trace import Backward, Call, Failure, GradChange, Gradient, OptimizerStep, Step, Tensor
 from . import format, hooks
-from .formulas import local_rule
+from .formulas import formula, local_rule
 from .phrases import Phrases
 from .products import Products
 
@@ -117,11 +117,17 @@ class Captions:
     def begin(self, row: Backward) -> str:
         """`J.backward() begins: ∂J/∂J = 1`."""
         pairs = zip(row.roots, (*row.gradients, *[None] * len(row.roots)), strict=False)
-        names = [(self.products.one(t), "1" if g is None else self._value(g)) for t, g in pairs]
-        values = self._some([f"∂{name}/∂{name} = {value}" for name, value in names])
+        values = self._some([self._itself(t, "1" if g is None else self._value(g), row) for t, g in pairs])
         said = self.phrases.text("view.tl_begin", code=self._backward_code(row), values=values)
         product = self.products.short(row)
         return self.phrases.text("view.tl_product", said=said, product=product) if product else said
+
+    def _itself(self, root: int, value: str, row: Backward) -> str:
+        """`∂J/∂J = 1`; in words where one root has no name, but the source text of a whole expression."""
+        name = self.products.one(root)
+        if len(row.roots) == 1 and name != self.phrases.label(root):
+            return self.phrases.text("view.tl_itself", value=value)
+        return f"∂{name}/∂{name} = {value}"
 
     def _backward_code(self, row: Backward) -> str:
         """The source of a call that ran a backward, and which of several it is."""
@@ -171,8 +177,9 @@ class Captions:
         if rule.kind not in ("textbook", "torch"):
             return ""
         alone = len(rule.inputs) == 1
-        text = ", ".join(one.named if alone else f"{one.name or one.argument}: {one.named}" for one in rule.inputs)
-        return text if format.columns(text) <= CODE else ""
+        written = [(one, formula(self.phrases, one)) for one in rule.inputs]
+        text = ", ".join(said if alone else f"{one.name or one.argument}: {said}" for one, said in written)
+        return text if sum(format.columns(one.named) for one in rule.inputs) <= CODE else ""
 
     def _target(self, node: int | None) -> str:
         if node is None:

@@ -39,7 +39,7 @@ def refusal(phrases: Phrases, refused: Refused, loss: int | None, leaf: int) -> 
     data["loss"] = phrases.label(loss) if loss is not None else ""
     for key in ("then", "now"):
         if key in data:
-            data[key] = format.value_text(data[key], minus=phrases.minus) or "…"
+            data[key] = format.short_text(data[key], minus=phrases.minus) or "…"
     for key in ("seconds", "most", "n"):
         if key in data:
             data[key] = phrases.number(math.ceil(data[key]))
@@ -77,6 +77,7 @@ def to_text(check: Check, phrases: Phrases) -> str:
         *paragraph(_how(check, found, phrases), "  ", "  "),
         "",
         *aligned(list(_table(check, found, phrases)), "  ", "    "),
+        *(line for told in _left_out(check, found, phrases) for line in paragraph(told, "  ", "  ")),
         "",
         *(line for row in check.against for line in paragraph(_outcome(row, found, check, phrases), "  ", "    ")),
         *paragraph(" ".join(_meaning(check, found, phrases)), "  ", "  "),
@@ -111,6 +112,15 @@ def _table(check: Check, found: Comparison, phrases: Phrases) -> Iterator[list[s
         yield [element_name(name, i, found.shape), *figures]
 
 
+def _left_out(check: Check, found: Comparison, phrases: Phrases) -> Iterator[str]:
+    """Which elements of a large leaf the table has."""
+    count = len(found.numeric)
+    if count > LISTED:
+        shown = len({row.element for row in check.against})
+        same = not any(row.error for row in check.against)
+        yield phrases.count("check.shown_same" if same else "check.shown", shown, of=phrases.number(count))
+
+
 def rounded(value: float) -> float:
     """Differences have some ten digits that mean something: 2.0000000000131 is told as 2."""
     return float(f"{value:.{DIGITS}g}")
@@ -126,6 +136,8 @@ def _outcome(row: Against, found: Comparison, check: Check, phrases: Phrases) ->
     if row.kind == "recorded" and found.backward is not None:
         backward = _at(phrases, phrases.line_at(phrases.trace.backwards[found.backward].places))
     said = phrases.text(f"check.{row.kind}_{key}", dtype=dtype, line=backward)
+    if row.error == 0:
+        return phrases.text("check.outcome_same", said=said)
     return phrases.text("check.outcome", said=said, error=error, allowed=allowed, where=where)
 
 

@@ -73,7 +73,7 @@ class Details:
 
     def _described(self, tensor: int) -> str:
         row = self.trace.tensors[tensor]
-        value = format.value_text(row.value, minus=self.phrases.minus)
+        value = format.short_text(row.value, minus=self.phrases.minus)
         told = value or self.phrases.figures(row)
         parts = [self.phrases.label(tensor), format.tensor_text(row.dtype, row.shape), told]
         return "  ".join(part for part in parts if part)
@@ -85,7 +85,7 @@ class Details:
     def _tensor(self, row: Tensor) -> Row:
         call = self.graph.maker(row.id)
         rows = [self._words("role", self.phrases.role(row))]
-        value = format.value_text(row.value, VALUE, self.phrases.minus)
+        value = format.short_text(row.value, VALUE, self.phrases.minus)
         rows += [self._row("value", value)] if value else []
         kind = f"{format.tensor_text(row.dtype, row.shape)} · {format.bytes_text(row.bytes)}"
         rows.append(self._row("kind", f"{kind} · {format.clean(row.device)}"))
@@ -122,7 +122,8 @@ class Details:
     def _gradients(self, row: Tensor) -> list[Row]:
         rows = []
         changed = hooks.at_tensor(self.graph, row)
-        for backward, gradient in self.graph.gradients(row.id):
+        gradients = self.graph.gradients(row.id)
+        for backward, gradient in gradients[:MANY]:
             what, link = self.products.result(backward, row.id), f"b{backward.id}"
             value, hooked = self.phrases.value(gradient, VALUE), changed.get(backward.id)
             if hooked is None:
@@ -132,7 +133,9 @@ class Details:
             before = self.phrases.value(hooked.before, VALUE)
             rows.append(self._row("gradient_before", before, link=link, what=what, hook=hook))
             rows.append(self._row("gradient_after", value, link=link, what=what, hook=hook))
-        rows = self._some("gradients", rows) + self._hooks(hooks.node_of(self.graph, row))
+        if len(gradients) > MANY:
+            rows.append(self._words("gradients", self.phrases.count("view.more", len(gradients) - MANY)))
+        rows += self._hooks(hooks.node_of(self.graph, row))
         if row.object in self.graph.changes_by_object:
             rows.append(self._row("grad_now", self.phrases.maybe(self.graph.last_grad(row.object), VALUE)))
         return rows
@@ -269,13 +272,13 @@ class Details:
 
     def _result(self, node: Node, output: int) -> str:
         if node.leaf is not None:
-            return self.phrases.label(node.leaf)
+            return self.products.one(node.leaf)
         row = next((t for t in self.graph.results_of(node.id) if t.output_nr == output), None)
-        return self.phrases.label(row.id) if row is not None else "…"
+        return self.products.one(row.id) if row is not None else "…"
 
     def _target(self, node: int | None) -> str:
         row = None if node is None else self.graph.node_tensor(node)
-        return self.phrases.label(row.id) if row is not None else "…"
+        return self.products.one(row.id) if row is not None else "…"
 
     def _kept(self, row: Saved) -> Row:
         owner = self.phrases.label(row.tensor) if row.tensor is not None else self.phrases.text("view.internal")

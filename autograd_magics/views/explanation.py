@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .. import texts
@@ -27,6 +29,12 @@ def explanation(rule: Rule, lang: str) -> str:
     for heading, cell in zip(CELLS, _parts(rule.doc)[1:], strict=True):
         blocks += [f"{texts.text(f'view.{heading}', lang)}::", textwrap.indent(cell, "    ")]
     return "\n\n".join(blocks)
+
+
+def titles(codes: Iterable[str], lang: str) -> str:
+    """One line for each code, with its title; an empty line between groups, as AG1.. and AG2.. are."""
+    lines = [f"{code}  {texts.text(f'{code}.title', lang)}" for code in codes]
+    return "\n\n".join("\n".join(group) for _, group in itertools.groupby(lines, key=lambda line: line[:3]))
 
 
 def prose(doc: str) -> str:

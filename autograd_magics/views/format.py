@@ -1,6 +1,6 @@
 """How numbers, sizes and foreign text are written; the one place for it.
 
-* `number`, `value_text`, `bytes_text`, `shape_text`, `tensor_text`: figures.
+* `number`, `value_text`, `short_text`, `bytes_text`, `shape_text`, `tensor_text`: figures.
 * `large_text`, `figures_text`, `odd_text`, `bars`: what is told of a tensor too large to be shown whole.
 * `clean`: text of the user's without what would break a terminal, an XML document or a line.
 * `columns`, `pixels`, `clip`: how wide a text is on a terminal, in a picture, and cutting it to size.
@@ -31,6 +31,10 @@ CLIP = "clip"
 """In the place of a key: a text to be cut; its values are the limit and the text."""
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_FIRST = 18
+"""Longest text on a wire that tells the first numbers only: it is to be recognised, and wires stand close together."""
+_DIGITS = (4, 3, 2)
+"""Significant digits of a value that is written shorter and shorter, until it finds room."""
 _EXACT = 10**6
 """Whole numbers below this are written in full."""
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -51,13 +55,13 @@ def number(value: Any, minus: str = "-", digits: int = 4) -> str:
     return (f"{mantissa}e{int(exponent)}" if exponent else text).replace("-", minus)
 
 
-def value_text(value: Any, limit: int = WIRE, minus: str = "-") -> str | None:
+def value_text(value: Any, limit: int = WIRE, minus: str = "-", digits: int = 4) -> str | None:
     """Nested lists of numbers as `[[1 2 3] [4 5 6]]`; None where there is no value or it is longer than `limit`."""
     if value is None:
         return None
     parts: list[str] = []
     length = 0
-    for part in _value_parts(value, minus):
+    for part in _value_parts(value, minus, digits):
         parts.append(part)
         length += len(part)
         if length > limit:
@@ -65,15 +69,58 @@ def value_text(value: Any, limit: int = WIRE, minus: str = "-") -> str | None:
     return "".join(parts)
 
 
-def _value_parts(value: Any, minus: str) -> Iterator[str]:
+def short_text(value: Any, limit: int = WIRE, minus: str = "-") -> str | None:
+    """The same with fewer digits where it is too long, then with the first numbers only: `[-0.33 0.17 …]`.
+
+    None only where there is no value, or where not even its first number finds room.
+    """
+    for digits in _DIGITS:
+        text = value_text(value, limit, minus, digits)
+        if text is not None:
+            return text
+    count, text = 1, _first(value, 1, limit, minus)
+    room = _FIRST if limit <= WIRE else limit
+    while text is not None and (more := _first(value, count + 1, room, minus)) is not None:
+        count, text = count + 1, more
+    return text
+
+
+def _first(value: Any, count: int, limit: int, minus: str) -> str | None:
+    """The first `count` numbers and ellipses for the others; None where that is longer than `limit`."""
+    if value is None:
+        return None
+    text = _begun(value, count, minus)[0]
+    return text if len(text) <= limit else None
+
+
+def _begun(value: Any, count: int, minus: str) -> tuple[str, int]:
+    """The text of the first `count` numbers, and how many of them are left to be written."""
     if not isinstance(value, (list, tuple)):
-        yield number(value, minus)
+        return _rounded(value, minus, _DIGITS[-1]), count - 1
+    parts = []
+    for item in value:
+        if count <= 0:
+            parts.append("…")
+            break
+        text, count = _begun(item, count, minus)
+        parts.append(text)
+    return f"[{' '.join(parts)}]", count
+
+
+def _rounded(value: Any, minus: str, digits: int) -> str:
+    """A number with so many digits, or with more where that is no longer: `1234`, not `1.2e3`."""
+    return min((number(value, minus, more) for more in range(4, digits - 1, -1)), key=len)
+
+
+def _value_parts(value: Any, minus: str, digits: int) -> Iterator[str]:
+    if not isinstance(value, (list, tuple)):
+        yield _rounded(value, minus, digits)
         return
     yield "["
     for index, item in enumerate(value):
         if index:
             yield " "
-        yield from _value_parts(item, minus)
+        yield from _value_parts(item, minus, digits)
     yield "]"
 
 

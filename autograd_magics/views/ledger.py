@@ -106,13 +106,14 @@ class Ledger:
     def _row(self, one: Past | Event, obj: int) -> Row:
         value = one.kind in VALUE_KINDS or one.kind == RETURNED
         gap = one.kind == "left_out"
+        held = one.kind == "earlier"  # no change, so there is nothing before
         line, link = self._page_line(one) if isinstance(one, Past) else self._event_line(one)
         return {
             "kind": one.kind,
             "what": self._what(one, obj),
-            "before": "" if value or gap else self.phrases.maybe(one.before, VALUE),
+            "before": "" if value or gap or held else self.phrases.maybe(one.before, VALUE),
             "added": "" if one.added is None else self.phrases.value(one.added, VALUE),
-            "after": "" if value or gap else self.phrases.maybe(one.after, VALUE),
+            "after": "" if value or gap or (held and one.after is None) else self.phrases.maybe(one.after, VALUE),
             "was": self._value(one.before) if value else "",
             "value": self._value(one.after) if value else "",
             "line": line,
@@ -138,6 +139,8 @@ class Ledger:
             changes = self.graph.changes_by_object.get(obj, ())
             before = isinstance(one, Past) or (obj in self.graph.past and one.change is changes[0])
             return text("view.change_unrecorded" if before else "view.change_unseen")
+        if one.kind == "earlier" and self.trace.dropped and isinstance(one, Event) and one.place is None:
+            return text("view.change_beyond")  # from this cell perhaps: its last calls were not recorded
         return text(f"view.change_{one.kind}")
 
     def _hook(self, change: GradChange) -> str:
@@ -147,17 +150,9 @@ class Ledger:
         return "" if hooked is None else hooks.told(self.phrases, hooked)
 
     def _page_line(self, page: Past) -> tuple[str, str | None]:
-        if page.cell is None and page.file is None:
-            return "", None
-        if page.cell is not None:
-            where = f"In [{page.cell}]"
-        else:
-            where = format.clean((page.file or "").replace("\\", "/").rpartition("/")[2])
-        if page.line is None:
-            return where, None
-        source = self.sources.get((page.cell, page.file))
-        line = self.phrases.text("view.line_of", cell=where, line=page.line)
-        return line, None if source is None else f"L{source}:{page.line}"
+        source = None if page.line is None else self.sources.get((page.cell, page.file))
+        line = self.phrases.line_in(page.cell, page.file, page.line)
+        return line, None if source is None or not line else f"L{source}:{page.line}"
 
     def _event_line(self, event: Event) -> tuple[str, str | None]:
         return self.phrases.line(event.place), self.items.line(event.place)
@@ -230,7 +225,7 @@ def _with(report: Report, phrases: Phrases) -> Report:
 def text_cells(row: Row) -> list[str]:
     """A row of a ledger as cells of a text table."""
     added = f"+ {row['added']}" if row["added"] else ""
-    became = f"{row['before']} -> {row['after']}" if row["after"] else ""
+    became = " -> ".join(filter(None, [row["before"], row["after"]]))
     if row["value"]:
         became = f"{row['was']} -> {row['value']}" if row["was"] else row["value"]
     return [row["line"], row["what"], added, became]

@@ -6,7 +6,7 @@ After the last moment everything is as the rest of the payload has it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
@@ -343,18 +343,24 @@ class Looks:
         found: list[tuple[int, str]] = []
         for index, (since, tensor) in enumerate(named):
             until = named[index + 1][0] if index + 1 < len(named) else len(self.moments.events)
-            own = self._tensor_gradient(tensor)
-            before = [text for at, text in own if at <= since]
-            found.append((since, before[-1] if before else ""))
-            found += [(at, text) for at, text in own if since < at < until]
+            own, times = self._tensor_gradient(tensor)
+            first = bisect_right(times, since)
+            found.append((since, own[first - 1][1] if first else ""))
+            found += own[first : bisect_left(times, until, first)]
         return compact(found)
 
-    def _tensor_gradient(self, tensor: int) -> list[tuple[int, str]]:
-        """What a tensor's `.grad` holds, else the gradient that reached it."""
+    def _tensor_gradient(self, tensor: int) -> tuple[list[tuple[int, str]], list[int]]:
+        """What a tensor's `.grad` holds, else the gradient that reached it, by moments; and these moments."""
         obj = self.trace.tensors[tensor].object
-        if self.graph.last_grad(obj) is None:
-            return [(at, self.phrases.value(g, GRADIENT)) for at, g in self.gradients(tensor)]
-        return self._writings(obj, lambda g: "" if g is None else self.phrases.value(g, GRADIENT))
+        if self.graph.last_grad(obj) is not None:
+            return self._object_gradient(obj)
+        own = [(at, self.phrases.value(g, GRADIENT)) for at, g in self.gradients(tensor)]
+        return own, [at for at, _ in own]
+
+    @cache  # noqa: B019 - Looks live as long as one payload is made
+    def _object_gradient(self, obj: int) -> tuple[list[tuple[int, str]], list[int]]:
+        own = self._writings(obj, lambda g: "" if g is None else self.phrases.value(g, GRADIENT))
+        return own, [at for at, _ in own]
 
 
 def _bytes(size: int, number: int) -> str:

@@ -55,8 +55,8 @@ class Phrases:
         name = self.name(tensor.id) if tensor else ""
         return f"{format.clean(row.name)} ({name})" if name else format.clean(row.name)
 
-    def operation(self, call: Call) -> str:
-        """A call as `mul(x, 2)`: its arguments' names in their order."""
+    def operation(self, call: Call, limit: int | None = None) -> str:
+        """A call as `mul(x, 2)`: its arguments' names in their order, as many as find room."""
         arguments = dict(call.constants)
         labels = [self.label(t) for t in call.inputs]
         tensors = iter([f"[{', '.join(labels)}]"] if call.name in _TAKES_A_LIST and labels else labels)
@@ -68,7 +68,12 @@ class Phrases:
                 given.append(argument)
         keywords = {k: v for k, v in arguments.items() if not str(k).isdigit() and v is not None and v is not False}
         named = [f"{format.clean(str(k))}={self.constant(v)}" for k, v in keywords.items()]
-        return f"{format.clean(call.name)}({', '.join([*given, *named])})"
+        name, written = format.clean(call.name), [*given, *named]
+        whole = f"{name}({', '.join(written)})"
+        while limit is not None and format.columns(whole) > limit and len(written) > 1:
+            written.pop()
+            whole = f"{name}({', '.join([*written, '…'])})"
+        return whole if limit is None else format.clip(whole, limit)
 
     def constant(self, value: Any) -> str:
         """A small argument that is no tensor."""
@@ -96,6 +101,15 @@ class Phrases:
             return self.text("view.line", line=place.line)
         return self.text("view.line_of", cell=self.source(self.trace.sources[place.source]), line=place.line)
 
+    def line_in(self, cell: int | None, file: str | None, line: int | None) -> str:
+        """`line 6 of In [5]`, for a place that is no row of the trace; empty where cell and file are not known."""
+        if cell is None and file is None:
+            return ""
+        where = f"In [{cell}]"
+        if cell is None:
+            where = format.clean((file or "").replace("\\", "/").rpartition("/")[2])
+        return where if line is None else self.text("view.line_of", cell=where, line=line)
+
     def line_at(self, places: Iterable[int]) -> str:
         """The line to show for places, innermost first."""
         return self.line(self.graph.place(places))
@@ -110,13 +124,13 @@ class Phrases:
         return format.number(value, self.minus)
 
     def value(self, row: Tensor | Gradient, limit: int = 26) -> str:
-        """The values of a small tensor, dtype and shape of a large one, with its figures where there is room."""
-        return format.value_text(row.value, limit, self.minus) or format.large_text(row, limit, self.minus)
+        """The values of a small tensor, or the first of them; dtype and shape of a large one, with its figures."""
+        return format.short_text(row.value, limit, self.minus) or format.large_text(row, limit, self.minus)
 
     def figures(self, row: Tensor | Gradient | None) -> str:
         """Mean and spread, or what is odd, of a tensor that is not shown whole."""
-        whole = row is None or format.value_text(row.value, minus=self.minus)
-        return "" if whole or row is None else format.figures_text(row.stats, self.minus)
+        shown = row is None or format.short_text(row.value, minus=self.minus)
+        return "" if shown or row is None else format.figures_text(row.stats, self.minus)
 
     def maybe(self, gradient: Gradient | None, limit: int = 26) -> str:
         """A gradient, or `None` as Python writes it."""

@@ -17,9 +17,8 @@ from .phrases import LABEL, Phrases
 
 NAMES = 3
 """Outputs or inputs that are named of many."""
-_BRACKETS = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
-_LOOSE = re.compile(r"\s[-+*/@%&|<>=]|^[-~]")
-"""An operator that binds less than a fraction's bar."""
+_SIMPLE = re.compile(r"[\w.]+(\[[^\[\]]*\])*ᵀ?…?|…")
+"""A name, an attribute or an element of one: what stands in a fraction without parentheses."""
 EXPLAINED = frozenset({"jacobian", "hessian", "vjp", "jvp", "vhp", "hvp"})
 """Functions of `torch.autograd.functional` of which a sentence says what their backwards are for."""
 
@@ -59,12 +58,9 @@ class Products:
         return f"{name}ᵀ · {self.derivative(row, tensor)}" if name else self.derivative(row, tensor)
 
     def one(self, tensor: int) -> str:
-        """A label, in parentheses where it is an expression that would fall apart."""
+        """A label, in parentheses where it is no simple name."""
         label = self.phrases.label(tensor)
-        outside = label
-        while outside != (inner := _BRACKETS.sub("", outside)):
-            outside = inner
-        return f"({label})" if _LOOSE.search(outside) else label
+        return label if _SIMPLE.fullmatch(label) else f"({label})"
 
     def _listed(self, tensors: Ids) -> str:
         names = list(dict.fromkeys(self.phrases.label(t) for t in tensors))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..trace import Backward
-from . import format
+from ..trace import Backward, Step
+from . import format, hooks
 from .formulas import rule_rows
 from .phrases import Phrases
 from .products import Products
@@ -41,18 +41,52 @@ def backward_title(phrases: Phrases) -> str:
 
 def _steps(row: Backward, phrases: Phrases) -> list[str]:
     nodes = phrases.trace.nodes
-    steps = [step for step in phrases.graph.steps_in(row.id) if nodes[step.node].leaf is None]
+    steps = phrases.graph.steps_in(row.id)
+    inner = [step.id for step in steps if nodes[step.node].leaf is None]
+    left_out = set(inner[STEPS:])
     cells: list[list[str]] = []
-    for step in steps[:STEPS]:
-        node = format.clean(nodes[step.node].name)
-        for rule in rule_rows(phrases, step):
-            passed_on = rule.rule == "grad" and rule.numbers
-            cells.append([node, rule.name, f"grad = {rule.numbers}" if passed_on else rule.rule])
-            cells += [["", "", rule.numbers]] if rule.numbers and not passed_on else []
-            node = ""
-    lines = _table(cells)
-    more = len(steps) - STEPS
+    said: set[int | None] = set()
+    for step in steps:
+        if step.id not in left_out:
+            cells += _step(step, said, phrases)
+    lines = _table([*cells, *_asked(row, said, phrases)])
+    more = len(left_out)
     return [*lines, f"  … {phrases.count('view.more', more)}"] if more > 0 else lines
+
+
+def _step(step: Step, said: set[int | None], phrases: Phrases) -> list[list[str]]:
+    """The rows of a node; of a leaf only what a hook did there, where nobody told it.
+
+    said: the nodes of which the numbers of one that leads there told what a hook did; this adds to them.
+    """
+    node = phrases.trace.nodes[step.node]
+    name, cells = format.clean(node.name), []
+    hooked = None if node.id in said else hooks.at_step(phrases.graph, step)
+    if hooked is not None:  # gradients of several uses met here: none of the numbers before shows their sum
+        row = phrases.graph.node_tensor(node.id)
+        label = "" if row is None else phrases.label(row.id)
+        cells.append([name, label, hooks.told(phrases, hooked)])
+        name = ""
+    for rule in rule_rows(phrases, step) if node.leaf is None else ():
+        passed_on = rule.rule == "grad" and rule.numbers
+        cells.append([name, rule.name, f"grad = {rule.numbers}" if passed_on else rule.rule])
+        cells += [["", "", rule.numbers]] if rule.numbers and not passed_on else []
+        name = ""
+        if rule.hooked and rule.edge is not None:
+            said.add(node.edges[rule.edge][0])
+    return cells
+
+
+def _asked(row: Backward, said: set[int | None], phrases: Phrases) -> list[list[str]]:
+    """What hooks made of the results of an `autograd.grad`, where the engine took those without running a node."""
+    cells = []
+    for tensor in row.inputs or ():
+        hooked = hooks.at_result(phrases.graph, row, tensor)
+        node = hooks.node_of(phrases.graph, phrases.trace.tensors[tensor])
+        if hooked is not None and node is not None and node not in said:
+            name = format.clean(phrases.trace.nodes[node].name)
+            cells.append([name, phrases.label(tensor), hooks.told(phrases, hooked)])
+    return cells
 
 
 def _table(cells: list[list[str]]) -> list[str]:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from ..trace import Place, Saved
+from ..trace import Node, Place, Saved
 from . import format
 from .items import Items
 from .phrases import Phrases
@@ -52,9 +52,10 @@ def _owner(row: Saved, phrases: Phrases) -> str:
 
 def _saved(row: Saved, owner: str, shared: str, phrases: Phrases, items: Items) -> Row:
     node = phrases.trace.nodes[row.node]
-    place = phrases.graph.node_place(node)
+    place = phrases.graph.node_place(node) or _derived_at(node, phrases)
     freed = phrases.graph.is_freed(row.node)
     tensor = row.tensor if row.tensor is not None else phrases.graph.storage_owner(row.storage)
+    order = "" if phrases.graph.node_place(node) is not None else phrases.order(node.order)
     return {
         "id": f"s{row.id}",
         "node": f"n{row.node}",
@@ -70,8 +71,16 @@ def _saved(row: Saved, owner: str, shared: str, phrases: Phrases, items: Items) 
         "state": phrases.freed(node) if freed else phrases.text("view.kept"),
         "freed": freed,
         "link": items.line(place),
-        "line": phrases.line(place) or phrases.order(node.order),
+        "line": " ".join(filter(None, [phrases.line(place), order])),
     }
+
+
+def _derived_at(node: Node, phrases: Phrases) -> Place | None:
+    """Where the backward was called that made a node of its own graph."""
+    if node.origin != "backward":
+        return None
+    made_by = next((row for row in reversed(phrases.trace.backwards) if row.at < node.at <= row.end), None)
+    return None if made_by is None else phrases.graph.place(made_by.places)
 
 
 def saved_total(phrases: Phrases) -> str:

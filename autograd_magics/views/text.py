@@ -177,7 +177,7 @@ def _call(call: Call, phrases: Phrases) -> list[str]:
     """`result = op(inputs)`, value, gradient, node."""
     trace, graph = phrases.trace, phrases.graph
     names = ", ".join(name for t in call.outputs if (name := phrases.name(t)))
-    operation = format.clip(phrases.operation(call), 60)
+    operation = phrases.operation(call, 60)
     cells = [f"{names} = {operation}" if names else operation]
     if call.error is not None:
         return [*cells, phrases.text("text.raised", type=format.clean(call.error.type))]

@@ -104,7 +104,7 @@ def wording(value: Any, phrases: Phrases) -> str:
         ((kind, tagged),) = value.items()
         return _TAGS[kind](tagged, phrases)
     if isinstance(value, (list, tuple)):
-        return format.value_text(value, VALUE, phrases.minus) or "[…]"
+        return format.short_text(value, VALUE, phrases.minus) or "[…]"
     if value is None or isinstance(value, (bool, str)):
         return _plain(str(value))
     return phrases.number(value)
@@ -120,10 +120,15 @@ def _place(place: int | None, phrases: Phrases) -> str:
     return phrases.line(row) or phrases.text("view.nowhere")
 
 
+def _past(place: dict[str, Any], phrases: Phrases) -> str:
+    line = phrases.line_in(place["cell"], place["file"], place["line"])
+    return line or phrases.text("view.nowhere")
+
+
 def _gradient(gradient: dict[str, Any], phrases: Phrases) -> str:
     if not gradient:
         return "None"
-    value = format.value_text(gradient["value"], VALUE, phrases.minus)
+    value = format.short_text(gradient["value"], VALUE, phrases.minus)
     return value or format.tensor_text(gradient["dtype"], gradient["shape"])
 
 
@@ -133,6 +138,7 @@ def _tensor(tensor: int | None, phrases: Phrases) -> str:
 
 _TAGS: dict[str, Callable[[Any, Phrases], str]] = {
     "place": _place,
+    "past": _past,
     "tensor": _tensor,
     "node": lambda node, phrases: _plain(phrases.trace.nodes[node].name),
     "shape": lambda shape, phrases: format.shape_text(shape),

@@ -97,6 +97,9 @@ def test_nothing_to_tell(fresh: Kernel) -> None:
         ("frozen", "frozen does not require grad"),
         ("relu", "relu is a module without parameters"),
         ("weight.nothing", "weight.nothing could not be evaluated (AttributeError"),
+        ("torcn", "the name 'torcn' is not known; give a variable"),
+        ("relo", "the name 'relo' is not known; nearest: relu"),
+        ("weight --values bogus", "%autograd grads: --values got 'bogus'"),
         ("--limt 3", "did you mean --limit?"),
     ],
 )

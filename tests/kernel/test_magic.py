@@ -153,13 +153,13 @@ def test_state_and_help(kernel: Kernel) -> None:
     ran = kernel.run("%autograd")
     assert ran.kinds == ["stdout"]
     for part in ("nothing is being recorded", "display='auto'", "limit=20000", "%%autograd [NAME] [options]",
-                 "%autograd show EXPR...", "%autograd explain CODE", "--no-values"):  # fmt: skip
+                 "%autograd show EXPR...", "%autograd explain [CODE]", "--no-values"):  # fmt: skip
         assert part in ran.said
     assert "a cell is being recorded" in kernel.run("%%autograd --display none\n%autograd").said
 
 
 def test_an_unknown_subcommand_is_one_line(kernel: Kernel) -> None:
-    assert "unknown 'shw', expected one of on, off, show, grads, explain, check; did you mean show?" in usage_error(
+    assert "unknown 'shw', expected one of on, off, show, grads, explain, check, help; did you mean show?" in usage_error(
         kernel.run("%autograd shw w")
     )
     assert "unknown 'of'" in usage_error(kernel.run("%autograd of"))
@@ -186,7 +186,7 @@ def test_show_sees_the_variables_of_a_function(kernel: Kernel) -> None:
         ("show [1, 2]", "[1, 2] is of type list, expected a torch.Tensor"),
         ("show missing", "the name 'missing' is not known"),
         ("show --limt 3 loss", "did you mean --limit?"),
-        ("explain", "expected one of AG101, AG102"),
+        ("on --values bogus", "%autograd on: --values got 'bogus'"),
         ("explain AG1011", "'AG1011' is not a finding"),
         ("explain AG1011", "did you mean AG101?"),
     ],

@@ -114,3 +114,55 @@ def test_usage_errors_are_one_line(terminal: Terminal) -> None:
 
 def test_the_html_is_not_shown_as_text(terminal: Terminal) -> None:
     assert "<div" not in terminal.run("%autograd show w * 2")
+
+
+class Keyboard:
+    """IPython with its own line editor, which answers Tab."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        env = {**environment(folder), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+        options = ["--no-banner", "--no-confirm-exit", "--TerminalInteractiveShell.display_completions=readlinelike"]
+        self.process = pexpect.spawn(
+            sys.executable, ["-m", "IPython", *options], env=env, cwd=str(folder), encoding="utf-8", timeout=30,
+            dimensions=(40, 100),
+        )  # fmt: skip
+        self.process.expect(r"In .*\[.*1.*\]")
+
+    def enter(self, line: str) -> None:
+        """Run a line, and wait until it is done."""
+        self.process.send(line + "; print('do' + 'ne')\r")
+        self.process.expect("done")
+
+    def tab(self, line: str, expected: str) -> None:
+        """Type a line and Tab until what is expected appears, else fail; then empty the line."""
+        self.process.send(line)
+        self.process.expect_exact(line.split(" ")[-1][-1:] or "autograd")
+        self.process.send("\t")
+        self.process.expect(expected)
+        self.process.sendcontrol("c")
+        self.process.expect(r"In .*\[.*\d.*\]")
+
+
+@pytest.fixture(scope="module")
+def keyboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyboard]:
+    keyboard = Keyboard(tmp_path_factory.mktemp("keyboard"))
+    keyboard.enter("get_ipython().extension_manager.load_extension('autograd_magics')")
+    keyboard.enter("import torch; loss = torch.ones(1, requires_grad=True) * 2")
+    yield keyboard
+    keyboard.process.close(force=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%autograd ", r"check +explain +grads +help +off +on +show"),
+        ("%autograd ex", "plain"),
+        ("%autograd explain AG70", "AG701 +AG702"),
+        ("%autograd show lo", "ss"),
+        ("%autograd show loss --va", "lues"),
+        ("%autograd on --display ", "auto +html +none +text +widget"),
+        ("%%autograd --theme d", "ark"),
+    ],
+)
+def test_tab_in_the_terminal(keyboard: Keyboard, line: str, expected: str) -> None:
+    keyboard.tab(line, expected)

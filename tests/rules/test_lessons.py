@@ -198,7 +198,8 @@ def test_loop_without_zeroing() -> None:
             print(x.grad)
     """)
     (found,) = findings(trace)
-    assert (found.code, found.severity, found.data["times"]) == ("AG202", "warning", 3)
+    assert (found.code, found.severity, found.variant) == ("AG202", "warning", "repeated_of")
+    assert (found.data["times"], found.data["all"]) == (3, 4)  # the first backward added to nothing
     assert [c.after.value for c in trace.changes if c.after] == [1, 3, 6, 10]
 
 
@@ -382,3 +383,16 @@ def test_result_of_an_earlier_cell_is_named() -> None:
     (found,) = findings(trace)
     assert found.code == "AG201"
     assert [trace.sources[trace.places[p].source].number for p in found.places] == [2, 1]
+
+
+def test_a_loop_that_zeroes_some_times_is_counted_as_it_runs() -> None:
+    trace = record_cell("""
+        x = torch.tensor(1.0, requires_grad=True)
+        for i in range(1, 7):
+            if i == 4:
+                x.grad = None
+            (i * x).backward()
+            x.grad.norm()
+    """)
+    (found,) = findings(trace)
+    assert (found.variant, found.data["times"], found.data["all"]) == ("repeated_of", 4, 6)

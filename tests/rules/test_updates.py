@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from autograd_magics import Report
 from autograd_magics.graph import Graph
 from autograd_magics.rules import Finding
+from autograd_magics.rules.updates import OF_VALUE
+from autograd_magics.story import VALUE_KINDS
 from autograd_magics.trace import Trace
+from autograd_magics.views.languages import multilingual, spoken
+from autograd_magics.views.payload import payload
 from tests.recorded import Notebook, codes, findings, record_cell
 
 SEED = """
@@ -111,6 +116,97 @@ def test_backward_in_one_cell_zeroing_and_update_in_another() -> None:
     (found,) = findings(trace)
     place = trace.places[found.data["backward"]["place"]]
     assert found.code == "AG205" and (trace.sources[place.source].number, place.line) == (1, 2)
+
+
+MADE = "w = torch.ones(2, requires_grad=True)\nother = torch.ones(2, requires_grad=True)\n" \
+       "optimizer = torch.optim.SGD([w], lr=0.1)"
+BACKWARD = "loss = (w * w).sum()\nloss.backward()"
+SMALL_STEP = "with torch.no_grad():\n    w -= 0.1 * w.grad"
+ZERO = "optimizer.zero_grad(set_to_none=False)"
+
+
+def last_of(*cells: str) -> Trace:
+    """The trace of the last of some recorded cells."""
+    notebook = Notebook()
+    for cell in (MADE, *cells):
+        trace = notebook.run(cell)
+    assert notebook.errors == [None] * (len(cells) + 1)
+    return trace
+
+
+@pytest.mark.parametrize("zeroing", ["w.grad.zero_()", "w.grad.data.zero_()", "w.grad *= 0", ZERO,
+                                     "w.grad = torch.zeros(2)"])  # fmt: skip
+@pytest.mark.parametrize(("update", "variant"), [
+    (SMALL_STEP, ""), ("w.data -= 0.1 * w.grad", ""), ("optimizer.step()", "optimizer"),
+])  # fmt: skip
+def test_backward_zeroing_and_step_in_cells_of_their_own(zeroing: str, update: str, variant: str) -> None:
+    trace = last_of(BACKWARD, zeroing, update)
+    (found,) = [f for f in findings(trace) if f.severity != "note"]
+    assert (found.code, found.variant) == ("AG205", variant)
+    assert found.data["backward"] == {"past": {"cell": 2, "file": None, "line": 2}}
+    assert found.data["zeroing"] == {"past": {"cell": 3, "file": None, "line": 1}}
+    assert found.data["before"]["gradient"]["value"] == [2, 2] and found.data["names"] == {"names": ["w"]}
+    assert trace.places[found.places[-1]].source == trace.source
+    text = " ".join(Report(trace, lang="en").to_text().split())
+    assert "backward at line 2 of In [2] was [2 2] and was zeroed at line 1 of In [3], before" in text
+
+
+@pytest.mark.parametrize("lang", ["en", "es", "pt_BR", "zh_CN"])
+def test_lines_of_earlier_cells_in_every_language(lang: str) -> None:
+    report = Report(last_of(BACKWARD, "w.grad.zero_()", SMALL_STEP), lang=lang)
+    told = payload(report)["findings"]
+    assert spoken(multilingual(report), lang)["findings"] == told
+    assert all(f"In [{cell}]" in told[0]["message"] for cell in (2, 3))
+
+
+def test_parameters_of_a_layer_in_cells_of_their_own() -> None:
+    notebook = Notebook()
+    notebook.run("model = torch.nn.Linear(30, 2)\noptimizer = torch.optim.Adam(model.parameters())")
+    notebook.run("model(torch.ones(3, 30)).sum().backward()")
+    notebook.run("model.zero_grad(set_to_none=False)")
+    (found,) = findings(notebook.run("optimizer.step()"))
+    assert found.code == "AG205" and found.data["names"] == {"names": ["model.weight", "model.bias"]}
+
+
+@pytest.mark.parametrize("cells", [
+    [ZERO, "loss = (w * w).sum()", "loss.backward()", "optimizer.step()"],
+    [BACKWARD, "optimizer.step()", ZERO, BACKWARD, "optimizer.step()"],
+    [BACKWARD, "optimizer.step()", ZERO, "optimizer.step()"],  # used before it was zeroed
+    [BACKWARD, "w.grad.zero_()", BACKWARD, SMALL_STEP],
+    [BACKWARD, "w.grad.zero_()", BACKWARD + "\n" + SMALL_STEP],
+    [BACKWARD, "g = w.grad.clone()", "w.grad.zero_()", "with torch.no_grad():\n    w -= g"],
+    [BACKWARD, "g = w.grad.clone()", "w.grad.zero_()", "w.grad.copy_(g)", "optimizer.step()"],
+    [BACKWARD, "w.grad.zero_()", "(other * 2).sum().backward()", "torch.optim.SGD([w, other], lr=0.1).step()"],
+    [BACKWARD, "w.grad[0] = 0", SMALL_STEP],
+    [BACKWARD, "w.grad.zero_()", "print(w.grad)\nwith torch.no_grad():\n    w -= 0.1"],
+], ids=str)  # fmt: skip
+def test_silent_over_several_cells(cells: list[str]) -> None:
+    assert "AG205" not in codes(last_of(*cells))
+
+
+@pytest.mark.parametrize(("when", "unwatched"), [
+    (1, "optimizer.step()"), (1, "w.data += 1"), (2, "w.data += 1"), (2, "w.grad += 1"), (2, "w.sum().backward()"),
+])  # fmt: skip
+def test_silent_where_nobody_watched_in_between(when: int, unwatched: str) -> None:
+    notebook = Notebook()
+    notebook.run(MADE)
+    for i, cell in enumerate([BACKWARD, "w.grad.zero_()", SMALL_STEP]):
+        if i == when:
+            exec(unwatched, notebook.namespace)
+        trace = notebook.run(cell)
+    assert "AG205" not in codes(trace)
+
+
+def test_silent_where_calls_were_left_out() -> None:
+    notebook = Notebook()
+    for cell in (MADE, BACKWARD, "w.grad.zero_()"):
+        notebook.run(cell)
+    trace = notebook.run(SMALL_STEP + "\ny = w * 2\nz = y * 2", limit=2)
+    assert trace.dropped > 0 and "AG205" not in codes(trace)
+
+
+def test_kinds_of_pages() -> None:
+    assert OF_VALUE == VALUE_KINDS
 
 
 @pytest.mark.parametrize("body", [

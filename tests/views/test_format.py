@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autograd_magics.views import format
 
@@ -101,3 +103,32 @@ def test_clip_cuts_to_columns() -> None:
     assert format.clip("weights", 6) == "weigh…"
     assert format.clip("重み付け", 6) == "重み…"
     assert format.columns(format.clip("重み付け", 6)) <= 6
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "text"),
+    [
+        ([0.25, 0.5], 26, "[0.25 0.5]"),
+        ([-1 / 3, 0.171717, 0.2525, 1 / 9], 26, "[-0.333 0.172 0.253 0.111]"),
+        ([-1 / 3, 0.171717, 0.2525, 1 / 9], 24, "[-0.33 0.17 0.25 0.11]"),
+        ([-1 / 3, 0.171717, 0.2525, 1 / 9], 18, "[-0.33 0.17 …]"),
+        ([1234.567] * 4, 21, "[1235 1235 1235 1235]"),
+        ([[1 / 3] * 8] * 8, 26, "[[0.33 0.33 …] …]"),
+        ([[1 / 3] * 3] * 3, 40, "[[0.33 0.33 0.33] [0.33 0.33 0.33] …]"),
+        ([[[[0.12345] * 3] * 3] * 3], 26, "[[[[0.12 …] …] …]]"),
+        (["nan"] * 9, 26, "[nan nan nan …]"),
+        ([], 26, "[]"),
+        ([[]] * 40, 26, None),
+        (1 / 3, 3, None),
+        (None, 26, None),
+    ],
+)
+def test_a_value_that_is_too_long_is_shortened(value: object, limit: int, text: str | None) -> None:
+    assert format.short_text(value, limit) == text
+
+
+@given(st.recursive(st.floats(), lambda inner: st.lists(inner, max_size=5), max_leaves=40), st.integers(1, 60))
+def test_a_short_text_keeps_to_its_room(value: object, limit: int) -> None:
+    text = format.short_text(value, limit)
+    assert text is None or len(text) <= limit
+    assert text is not None or not isinstance(value, float) or limit < 7

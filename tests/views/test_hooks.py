@@ -152,3 +152,24 @@ def test_a_hook_on_what_backward_begins_with(backward: str, before: str, after: 
     )
     said = f"came in {after} (hook double changed {before} to {after})"
     assert [said in caption for caption in payload(report(trace))["timeline"]["captions"]].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "node"),
+    [
+        ("q = torch.tensor([3.0, 6.0], requires_grad=True)", "J.backward()", "AccumulateGrad"),
+        ("q = 3 * torch.tensor([1.0, 2.0], requires_grad=True)", "J.backward()", "MulBackward0"),
+        ("q = 3 * torch.tensor([1.0, 2.0], requires_grad=True)", "torch.autograd.grad(J, q)", "MulBackward0"),
+    ],
+)
+def test_the_text_tells_of_a_hook_where_two_edges_meet(begin: str, end: str, node: str) -> None:
+    clip = "def clip(g):\n    return g.clamp(max=1)\nq.register_hook(clip)\nJ = (q * q).sum()\n"
+    text = report(record_cell(f"{begin}\n{clip}{end}")).to_text()
+    backward = text.partition("BACKWARD")[2].partition("\n\n")[0]
+    lines = [" ".join(line.split()) for line in backward.split("\n")]
+    assert lines.count(f"{node} q hook clip changed [6 12] to [1 1]") == 1
+
+
+def test_the_text_tells_of_a_hook_once(made: Report) -> None:
+    backward = made.to_text().partition("BACKWARD")[2].partition("\n\n")[0]
+    assert backward.count("hook clip") == backward.count("hook double") == 1

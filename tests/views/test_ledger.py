@@ -193,3 +193,30 @@ def test_odd_numbers_are_drawn_inside_the_frame(numbers: list[Any]) -> None:
     ys = [float(y) for line in found["lines"] for y in re.findall(r"[ML][\d.]+ (-?[\d.]+)", line["d"])]
     assert len(ys) >= 9 and all(0 <= y <= found["height"] for y in ys)
     ET.fromstring(plot.to_svg(found, "words"))
+
+
+def test_what_came_beyond_the_limit_of_calls_is_not_from_an_earlier_cell() -> None:
+    book = Notebook()
+    report = Report(book.run("m = torch.nn.Linear(2, 1)\nm(torch.ones(3, 2)).sum().backward()", limit=3), lang="en")
+    assert report.trace.dropped > 0
+    told = [row["what"] for one in ledger.ledgers(report.phrases, Items(report.graph)) for row in one["rows"]]
+    assert told == ["seen only at the end: beyond the limit of calls"] * 2
+    assert "earlier cell" not in report.to_text()
+
+
+def test_what_an_earlier_cell_left_is_told_as_such_also_where_calls_were_left_out() -> None:
+    book = Notebook()
+    book.run(LEAF + RUN)
+    report = Report(book.run("y = w * 2\nz = y * 2\nz = z * 2", limit=1), lang="en")
+    assert report.trace.dropped > 0
+    assert [row["what"] for row in rows(report, whole=False)][-1] == "held from an earlier cell"
+
+
+def test_what_was_held_before_is_no_change() -> None:
+    book = Notebook()
+    book.run(LEAF + RUN)
+    report = Report(book.run(RUN), lang="en")
+    first = rows(report, whole=False)[0]
+    assert (first["kind"], first["before"], first["after"]) == ("earlier", "", "[3]")
+    assert ledger.text_cells(first)[1:] == ["held from an earlier cell", "", "[3]"]
+    assert ledger.html_cells(first)[1:] == ["held from an earlier cell", "", "", "[3]"]

@@ -110,7 +110,7 @@ def test_details_of_a_node() -> None:
     shown = data["details"]["n3"]
     assert (shown["title"], shown["subtitle"]) == ("PowBackward0", "J = e.pow(2).sum()")
     rows = detail(data, "n3")
-    assert rows["came in ∂J/∂e.pow(2)"] == ("[1 1 1 1]", None)
+    assert rows["came in ∂J/∂(e.pow(2))"] == ("[1 1 1 1]", None)
     assert rows["went out ∂J/∂e"] == ("[0 −2 −4 −6]", None)
     assert rows["saved self"] == ("e · float32[4] · 16 B", "t4")
     assert rows["saved tensors"] == ("freed by line 7", None)

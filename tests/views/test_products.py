@@ -15,7 +15,7 @@ from autograd_magics.views.items import Items
 from autograd_magics.views.payload import payload
 from autograd_magics.views.phrases import Phrases
 from autograd_magics.views.products import Products
-from tests.builders import report
+from tests.builders import Cell, report
 from tests.recorded import Notebook, record_cell
 from tests.views.checks import one_sided, picture_problems, unresolved
 
@@ -250,3 +250,25 @@ def test_vectorized_jacobians_are_products_at_once() -> None:
     )
     rows = dict(details(trace, f"b{trace.backwards[-1].id}"))
     assert "product" in rows and "row of the Jacobian" not in rows["run by"]
+
+
+EXPRESSION = X + "(x*x).exp().sum().backward()"
+
+
+def test_what_is_no_name_stands_in_parentheses() -> None:
+    trace = record_cell(EXPRESSION)
+    labels = [label for node in ("n1", "n2", "n3") for label, _ in details(trace, node) if "∂" in label]
+    assert "came in ∂((x*x).exp().sum())/∂(x*x)" in labels
+    assert "went out ∂((x*x).exp().sum())/∂x" in labels
+    assert not any("∂x*x" in label or "∂(x*x)." in label for label in labels)
+
+
+def test_a_root_without_a_name_is_not_written_twice() -> None:
+    assert "(x*x).exp().sum().backward() begins: the root itself: 1" in captions(record_cell(EXPRESSION))
+
+
+@pytest.mark.parametrize("name", ["x", "net.0.weight", "x[0, 1]", "params['w']", "Wᵀ", "重み"])
+def test_names_stand_by_themselves(name: str) -> None:
+    cell = Cell(name)
+    tensor = cell.leaf(name, [1.0])
+    assert Products(Phrases(Graph(cell.trace()))).one(tensor) == name

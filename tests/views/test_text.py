@@ -6,7 +6,9 @@ import pytest
 
 from autograd_magics import texts
 from autograd_magics.views import format
+from autograd_magics.views.payload import payload
 from tests.builders import Cell, added_again, hostile, loop, regression, report
+from tests.recorded import record_cell
 
 REGRESSION = """\
 In [5]: 4 calls · 5 nodes, saved 32 B in 2 tensors, 1 backward, w.grad is [-28].
@@ -194,3 +196,43 @@ def test_hostile_text_cannot_command_the_terminal() -> None:
     text = report(cell, finding).to_text()
     assert {c for c in text if unicodedata.category(c) in ("Cc", "Cs")} == {"\n"}
     assert "\u202e" not in text
+
+
+LONG = """
+W = torch.tensor([[0.12345, -1.23456, 2.34567], [0.45678, -0.56789, 6.78901]], requires_grad=True)
+opt = torch.optim.SGD([W], lr=0.1)
+(W * W).sum().backward()
+opt.step()
+"""
+
+
+def test_numbers_that_are_known_are_shown_and_not_their_type() -> None:
+    made = report(record_cell(LONG))
+    text = made.to_text()
+    gradients = text.partition("GRADIENTS")[2].partition("SAVED")[0]
+    assert "W leaf, requires grad [[0.12 -1.2 …] …] grad [[0.25 -2.5 …] …]" in " ".join(text.split())
+    assert "+ [[0.247 -2.47 4.69] [0.914 -1.14 13.6]]" in gradients and "float32" not in gradients
+    assert too_wide(text) == []
+    captions = payload(made)["timeline"]["captions"]
+    assert "opt.step(): W [[0.123 −1.23 2.35] [0.457 −0.568 6.79]] → [[0.099 −0.99 1.9] [0.37 −0.45 5.4]]" in captions
+    assert [said for said in captions if "float32" in said] == []
+
+
+def test_an_argument_is_shown_whole_or_not() -> None:
+    text = report(record_cell("""
+        logits = torch.zeros(2, 3, requires_grad=True)
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2]))
+        loss.backward()
+    """)).to_text()  # fmt: skip
+    assert "loss = cross_entropy(logits, torch.tensor([0, 2]), …)" in text and "-1…" not in text
+
+
+def test_the_saved_tensors_of_a_derivative_have_the_line_of_its_backward() -> None:
+    text = report(record_cell("""
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        g, = torch.autograd.grad((x ** 3).sum(), x, create_graph=True)
+        g.sum().backward()
+    """)).to_text()  # fmt: skip
+    rows = [line.split() for line in text.partition("SAVED")[2].split("\n") if "Backward0" in line]
+    assert [row[:2] for row in rows] == [["line", "3"]] * 3
+    assert [row[2] for row in rows] == ["PowBackward0.self", "∂²", "∂²"]

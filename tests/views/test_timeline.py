@@ -104,10 +104,11 @@ def test_each_step_is_told_with_its_numbers() -> None:
         ("s", "backward through SumBackward0: came in 1, rule grad · ones([4]), went out [1 1 1 1]"),
         ("s", "backward through PowBackward0: came in [1 1 1 1], rule grad · 2 · e, went out [0 −2 −4 −6]"),
         ("s", "backward through SubBackward0: came in [0 −2 −4 −6], rule grad, went out [0 −2 −4 −6]"),
-        ("s", "backward through MulBackward0: came in [0 −2 −4 −6], rule grad · x, went out [−28]"),
+        ("s", "backward through MulBackward0: came in [0 −2 −4 −6], rule grad · x, summed to shape [1], "
+              "went out [−28]"),
         ("g", "w.grad: None + [−28] → [−28]"),
         ("u", "optimizer.step(): w [1] → [1.28]"),
-    ]
+    ]  # fmt: skip
 
 
 def test_what_the_steps_are_about() -> None:
@@ -136,7 +137,7 @@ def test_zero_grad_and_the_step_of_an_optimizer_are_one_event_each() -> None:
 
 def test_calls_behind_one_piece_of_source_are_told_by_themselves() -> None:
     texts = [text for _, text in told(made(MODULE))]
-    assert "forward: linear(X, model.0.weight, model.0.bias) → float32[4,3]" in texts
+    assert "forward: linear(X, model.0.weight, model.0.bias) → [[0.36 −0.54 −0.15] [0.36 −0.54 …] …]" in texts
     assert "torch.nn.Linear(3, 1) makes model.2.bias: [−0.5516]" in texts
 
 

@@ -18,13 +18,13 @@ from ...graph import Graph
 from ...trace import GradChange, Gradient, Ids, Step
 from .. import format, hooks
 from ..phrases import LABEL, Phrases
-from .agreement import differs
+from .agreement import differs, masked
 from .facts import Facts
 from .textbook import BROADCASTS, FORMS, NODES, RESULTS, form
 from .tidy import tidy
 from .writing import LENGTH, NAME, Symbols
 
-__all__ = ["InputRule", "LocalRule", "RuleRow", "local_rule", "rule_rows"]
+__all__ = ["InputRule", "LocalRule", "RuleRow", "formula", "local_rule", "rule_rows"]
 
 RESULT = 60
 """Longest value of a result, in characters."""
@@ -54,6 +54,8 @@ class InputRule:
     """The input's shape, where it was broadcast and the formula is summed to that shape afterwards."""
     differs: bool
     """The formula gives something else than the result: a hook, or a change that autograd did not see, came between."""
+    masked: bool = False
+    """The formula says 0/0 somewhere, and torch sent numbers all the same."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class RuleRow:
     rule: str
     numbers: str
     """Empty where there is nothing to put in."""
+    hooked: bool = False
+    """Whether the numbers tell what a hook then made of the result."""
 
 
 def local_rule(graph: Graph, step: Step, minus: str = "-") -> LocalRule:
@@ -143,6 +147,7 @@ class _Writer:
             result=_written(gradient, self.minus),
             summed_to=summed_to,
             differs=textbook and differs(formula, self.symbols, gradient, summed_to),
+            masked=textbook and masked(formula, self.symbols, gradient),
         )
 
     def _summed(self, gradient: Gradient | None, argument: str) -> Ids | None:
@@ -157,7 +162,7 @@ class _Writer:
 def _written(gradient: Gradient | None, minus: str) -> str:
     if gradient is None:
         return ""
-    return format.value_text(gradient.value, RESULT, minus) or format.tensor_text(gradient.dtype, gradient.shape)
+    return format.short_text(gradient.value, RESULT, minus) or format.tensor_text(gradient.dtype, gradient.shape)
 
 
 # -- leaves ------------------------------------------------------------------------------------
@@ -208,10 +213,18 @@ def _row(phrases: Phrases, step: Step, kind: str, one: InputRule) -> RuleRow:
     if kind == "leaf":
         rule = f"{name}.grad ← {one.named}"
     else:
-        rule = ", ".join(filter(None, [one.named, one.where]))
-    if one.summed_to is not None:
-        rule = phrases.text("formula.summed", formula=rule, shape=format.shape_text(one.summed_to))
-    return RuleRow(one.edge, name, format.clip(rule, 2 * LENGTH), _hooked(phrases, step, one, _numbers(phrases, one)))
+        rule = formula(phrases, one)
+    numbers = _numbers(phrases, one)
+    hooked = _hooked(phrases, step, one, numbers)
+    return RuleRow(one.edge, name, format.clip(rule, 2 * LENGTH), hooked, hooked != numbers)
+
+
+def formula(phrases: Phrases, one: InputRule) -> str:
+    """`grad · x, summed to shape [1]`: a formula with what is to be known of it."""
+    rule = ", ".join(filter(None, [one.named, one.where]))
+    if one.summed_to is None:
+        return rule
+    return phrases.text("formula.summed", formula=rule, shape=format.shape_text(one.summed_to))
 
 
 def _hooked(phrases: Phrases, step: Step, one: InputRule, numbers: str) -> str:
@@ -245,6 +258,8 @@ def _numbers(phrases: Phrases, one: InputRule) -> str:
             formula=text if whole else f"({text})",
             shape=format.shape_text(one.summed_to),
         )
+    if one.masked:
+        return phrases.text("formula.masked", formula=text, value=one.result)
     if one.differs:
         return phrases.text("formula.differs", formula=text, value=one.result)
     return one.result if text == one.result else f"{text} = {one.result}"

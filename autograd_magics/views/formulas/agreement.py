@@ -1,4 +1,4 @@
-"""Whether a formula gives what was recorded: `differs(...)`."""
+"""Whether a formula gives what was recorded: `differs(...)`, `masked(...)`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 from ...trace import Gradient, Ids
 from .arrays import Array, summed_to
-from .evaluate import evaluate
+from .evaluate import divides_zero_by_zero, evaluate
 from .writing import Symbols
 
 LARGEST = 64
@@ -38,3 +38,14 @@ def differs(formula: str, symbols: Symbols, gradient: Gradient | None, shape: Id
         return False
     room = _TOLERANCE.get(gradient.dtype, _COARSE) * max(map(abs, known), default=0.0)
     return any(abs(a - b) > room for a, b in zip(found.data, recorded.data, strict=True))
+
+
+def masked(formula: str, symbols: Symbols, gradient: Gradient | None) -> bool:
+    """Whether the formula says 0/0 and numbers were sent all the same: torch takes care of that case."""
+    if gradient is None or gradient.value is None or math.prod(gradient.shape) > LARGEST:
+        return False
+    try:
+        undefined = divides_zero_by_zero(formula, symbols.values(formula))
+        return undefined and all(map(math.isfinite, Array.of(gradient.value).data))
+    except ValueError:
+        return False

@@ -28,10 +28,14 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 def evaluate(text: str, values: Mapping[str, Array]) -> Array:
     """The formula with values for its words.  Raises ValueError where it cannot be computed."""
-    try:
-        return _Reader(text, values).whole()
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"{text!r} cannot be computed: {type(error).__name__}: {error}") from None
+    return _Reader(text, values).evaluated()
+
+
+def divides_zero_by_zero(text: str, values: Mapping[str, Array]) -> bool:
+    """Whether 0/0 stands somewhere in the formula.  Raises ValueError as `evaluate` does."""
+    reader = _Reader(text, values)
+    reader.evaluated()
+    return reader.zero_by_zero
 
 
 class _Reader:
@@ -39,8 +43,17 @@ class _Reader:
 
     def __init__(self, text: str, values: Mapping[str, Array]) -> None:
         self.tokens = _tokens(text)
+        self.text = text
         self.at = 0
         self.values = values
+        self.zero_by_zero = False
+
+    def evaluated(self) -> Array:
+        """The whole formula; every failure is a ValueError."""
+        try:
+            return self.whole()
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.text!r} cannot be computed: {type(error).__name__}: {error}") from None
 
     # -- tokens --------------------------------------------------------------------------------
     def look(self, ahead: int = 0) -> str:
@@ -111,8 +124,13 @@ class _Reader:
             if sign == "@":
                 found = product(found, right)
             else:
-                found = pointwise(operator.mul if sign == "·" else operator.truediv, found, right)
+                found = pointwise(operator.mul if sign == "·" else self.divided, found, right)
         return found
+
+    def divided(self, a: float, b: float) -> float:
+        """A quotient; 0/0 is remembered."""
+        self.zero_by_zero |= a == b == 0
+        return a / b
 
     def signed(self) -> Array:
         """A minus or a root before a power."""
