@@ -311,6 +311,25 @@ class Hook(NamedTuple):
     places: Ids
 
 
+class Loop(NamedTuple):
+    """Iterations of equal structure that are not kept: one like them comes before, and the last one after."""
+
+    id: int
+    at: int
+    places: Ids
+    """The backward with which an iteration ends."""
+    dropped: int
+    """How many are not kept."""
+    losses: tuple[Value, ...]
+    """For each of them: the value that backward began from, None where it is not known."""
+    leaves: Ids
+    """Tensors whose `.grad` the engine filled in each iteration."""
+    norms: tuple[tuple[float | None, ...], ...]
+    """For each iteration: the norm of the `.grad` of each leaf, None where it is not known."""
+    calls: Ids
+    """The calls of the iteration that is kept in their place: the last one of this structure."""
+
+
 class Warned(NamedTuple):
     """A Python warning of PyTorch's own."""
 
@@ -324,7 +343,7 @@ class Warned(NamedTuple):
 TABLES: dict[str, type] = {
     "sources": Source, "places": Place, "storages": Storage, "tensors": Tensor, "names": Name,
     "calls": Call, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
-    "steps": Step, "changes": GradChange, "hooks": Hook, "warnings": Warned,
+    "steps": Step, "changes": GradChange, "hooks": Hook, "loops": Loop, "warnings": Warned,
 }  # fmt: skip
 
 
@@ -351,6 +370,7 @@ class Trace:
     steps: tuple[Step, ...] = ()
     changes: tuple[GradChange, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    loops: tuple[Loop, ...] = ()
     warnings: tuple[Warned, ...] = ()
     failure: Failure | None = None
     """The exception that ended the cell."""
@@ -473,7 +493,7 @@ _REFERENCES: dict[str, str] = {
     "tensor": "tensors", "inputs": "tensors", "outputs": "tensors", "roots": "tensors",
     "results": "tensors", "leaf": "tensors", "result": "tensors", "call": "calls", "node": "nodes",
     "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
-    "before_places": "places", "cut_place": "places", "changed_place": "places",
+    "before_places": "places", "leaves": "tensors", "calls": "calls", "cut_place": "places", "changed_place": "places",
 }  # fmt: skip
 
 

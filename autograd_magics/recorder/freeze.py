@@ -16,6 +16,7 @@ from ..trace import (
     Failure,
     GradChange,
     Hook,
+    Loop,
     Name,
     Node,
     Saved,
@@ -56,6 +57,7 @@ class Frozen:
             "steps": tuple(self.steps()),
             "changes": tuple(self.changes()),
             "hooks": tuple([Hook(i, *row[:4], self.of_site(row[4])) for i, row in enumerate(tape.hooks)]),
+            "loops": tuple(self.loops()),
             "warnings": tuple(
                 [warned((i, *row[:3], self.of_site(row[3]))) for i, row in enumerate(tape.warnings)]
             ),
@@ -154,6 +156,12 @@ class Frozen:
                 behind = [(received.get((backward, parent), nothing), nr) for parent, nr in nodes[node].edges]
                 parts = tuple([got[nr] if nr < len(got) else None for got, nr in behind])
             yield make((i, at, backward, node, received[backward, node], parts))
+
+    def loops(self) -> Iterator[Loop]:
+        for i, (at, site, dropped, losses, leaves, norms, calls) in enumerate(self.tape.loops):
+            yield Loop(
+                i, at, self.of_site(site), dropped, tuple([plain(loss) for loss in losses]), leaves, norms, calls
+            )  # fmt: skip
 
     def changes(self) -> Iterator[GradChange]:
         make, one, of_site = maker(GradChange), self.gradients.one, self.of_site

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .backward import ENTRIES
-from .tensors import EXACT
+from .tensors import EXACT, PARAMETER, TENSOR
 
 GETTER = type(torch.Tensor.grad.__get__)  # type: ignore[union-attr]
 
@@ -33,6 +33,8 @@ LEAVES_TORCH = {
 NAMED_CUTS = {"detach": "detach", "detach_": "detach", "data": "data", "tensor": "copy", "as_tensor": "copy"}
 
 SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD, HOOK = range(8)
+
+SCALARS = frozenset({int, float, bool, str})
 
 HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 
@@ -127,6 +129,30 @@ def sort_argument(
         constant = plain_argument(value)
         if constant is not None:
             constants.append((slot, constant))
+
+
+def sort_arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[torch.Tensor], tuple[Any, ...], tuple[tuple[Any, Any], ...]]:
+    """The tensors among a call's arguments, position or keyword of each, and its plain values."""
+    tensors: list[torch.Tensor] = []
+    slots: list[Any] = []
+    constants: list[tuple[Any, Any]] = []
+    position = 0
+    for value in args:
+        kind = type(value)
+        if kind is TENSOR or kind is PARAMETER:
+            tensors.append(value)
+            slots.append(position)
+        elif kind in SCALARS:
+            constants.append((position, value))
+        elif value is not None:
+            sort_argument(position, value, tensors, slots, constants)
+        position += 1
+    if kwargs:
+        for key, value in kwargs.items():
+            sort_argument(key, value, tensors, slots, constants)
+    return tensors, tuple(slots), tuple(constants)
 
 
 def _slice_text(value: slice) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import hypot, isfinite
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ class Values:
 
     def __init__(self, keep: bool) -> None:
         self._keep = keep
-        self._pending: list[Pending] = []
+        self.pending: list[Pending] = []
 
     def of(self, tensor: torch.Tensor) -> Any:
         """Nested lists of a small tensor, a `Pending` for one on a device, None for any other."""
@@ -50,16 +50,16 @@ class Values:
                 return tensor.tolist()
             except RuntimeError:  # quantized, packed: no plain numbers
                 return None
-        if tensor.is_meta or tensor.is_quantized or len(self._pending) >= DEVICE_BUDGET:
+        if tensor.is_meta or tensor.is_quantized or len(self.pending) >= DEVICE_BUDGET:
             return None
         with torch.no_grad():
-            self._pending.append(Pending(tensor.detach().clone()))
-        return self._pending[-1]
+            self.pending.append(Pending(tensor.detach().clone()))
+        return self.pending[-1]
 
     def read(self) -> None:
         """Bring all waiting copies to the host: one transfer for each device and dtype."""
         groups: dict[tuple[torch.device, torch.dtype], list[Pending]] = {}
-        for item in self._pending:
+        for item in self.pending:
             if item.copy is not None:
                 groups.setdefault((item.copy.device, item.copy.dtype), []).append(item)
         for items in groups.values():
@@ -70,7 +70,27 @@ class Values:
                 item.value = flat[start : start + count].reshape(shape).tolist()
                 item.copy = None
                 start += count
-        self._pending.clear()
+        self.pending.clear()
+
+
+def is_finite(value: Any) -> bool:
+    """Whether every number of a value is finite; what is not read from its device yet counts as finite."""
+    kind = type(value)
+    if kind is float:
+        return isfinite(value)
+    if kind is list:
+        return all(map(is_finite, value))
+    return kind is not complex or bool(value - value == 0)
+
+
+def norm(value: Any) -> float | None:
+    """The Euclidean norm of a copied value, None where it is not known."""
+    if type(value) is float:
+        return abs(value)
+    if type(value) is list:
+        parts = [norm(item) for item in value]
+        return None if None in parts else hypot(*parts)  # type: ignore[arg-type]
+    return None
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,509 @@
+"""The loop that is noted lightly: two iterations behind its beginning, the last complete one and the running one.
+
+Numbers: rows before `before` are from before the loop's end; those of the last complete iteration begin at `before`, those
+of the running one at `start`, and `period` is the distance.  An iteration that is over keeps the numbers it had while it
+ran; only when the loop ends are its rows moved to where they stand on the tape.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .engine import LightBackward
+from .functions import BACKWARD, CALL, WRITE_GRAD, Function, sort_arguments
+from .light import Event, LightCall, LightClear
+from .nodes import KEY
+from .periods import (
+    BACKWARDS,
+    CALLS,
+    CARRIED,
+    CHANGES,
+    NODES,
+    OBJECTS,
+    STEPS,
+    STORAGES,
+    TENSORS,
+    Lengths,
+    Tables,
+    moved,
+    moved_node,
+    same_rows,
+)
+from .sources import Site
+from .tape import NodeDraft
+from .tensors import Block, Entry
+from .values import DEVICE_BUDGET, Pending, is_finite, norm
+
+if TYPE_CHECKING:
+    from .loops import Loops
+
+
+class Iteration:
+    """What is kept of an iteration that is over."""
+
+    __slots__ = ("rows", "log", "made", "blocks", "pending", "figures")
+
+    def __init__(self, rows: Tables, log: list[Any], made: list[Entry], blocks: list[Block], figures: Any) -> None:
+        self.rows = rows
+        """Rows that were made, those of its first events."""
+        self.log = log
+        """The events after them."""
+        self.made = made
+        self.blocks = blocks
+        self.pending: list[Pending] = []
+        self.figures = figures
+        """(loss, norm of each `.grad` that the engine filled)"""
+
+
+class Light:
+    """A loop from its first light iteration to its end."""
+
+    def __init__(
+        self, loops: Loops, site: Site, learned: list[tuple[Function, Site, Lengths, bool]],
+        earlier: Lengths, before: Lengths, start: Lengths,
+    ) -> None:  # fmt: skip
+        self.loops = loops
+        self.site = site
+        self.tape, self.tables, self.trouble = loops.tape, loops.tables, loops.trouble
+        tensors, grads = loops.tensors, loops.grads
+        self.tensors = tensors
+        self.entries, self.retained = tensors.entries, tensors.retained
+        self.held, self.owner_of_storage = grads.held, grads.owner_of_storage
+        self.value, self.gradient = tensors.values.of_small, loops.backwards.gradient
+        self.before, self.start = before, start
+        self.period = _minus(start, before)
+        self.whole: Lengths = tuple([a + b for a, b in zip(start, self.period, strict=True)])
+        self.template: Tables = [
+            [moved(i, row, self._forward(earlier)) for row in table[before[i] :]] for i, table in enumerate(self.tables)
+        ]
+        self.log: list[Any] = []
+        self.reached = start
+        """Lengths of the tables when they were last looked at."""
+        self.settled = 0
+        self.dropped = 0
+        self.losses: list[Any] = []
+        self.norms: list[tuple[Any, ...]] = []
+        self.root = self.template[BACKWARDS][-1].roots[0]
+        self.starts: dict[Lengths, Event] = {}
+        """Events by the lengths of the tables before them."""
+        self.events = self._events(learned)
+        self.last = self.events[-1]
+        self.ready: Event | None = self.events[0] if self.events[0].light else None
+        self._begin()
+
+    def _forward(self, earlier: Lengths) -> Any:
+        period = self.period
+        return lambda table, number: number if number is None or number < earlier[table] else number + period[table]
+
+    def _begin(self) -> None:
+        """What the first light iteration needs of the one before."""
+        before, start = self.before, self.start
+        objects = {row[1] for row in self.template[TENSORS]}
+        live = self.tensors.live()
+        self.static = [entry for entry, _ in live if entry.object in objects]
+        """Objects from before the loop that it changes in place."""
+        made = [entry for entry, _ in live if before[OBJECTS] <= entry.object < start[OBJECTS]]
+        blocks = [b for b in self.tensors.blocks.values() if before[STORAGES] <= b.row < start[STORAGES]]
+        rows = [list(table) for table in self.template]
+        self.previous = Iteration(rows, [], made, [b for b in blocks if b() is not None], None)
+        self.previous.figures = self._figures(rows, [])
+        self.prior = self.previous
+        owners = self.owner_of_storage
+        self.owned = [s + self.period[STORAGES] for s in range(before[STORAGES], start[STORAGES]) if s in owners]
+        self.origins = len(self.tape.origins)
+        self.gap = min(row[0] if type(row) is tuple else row.at for t in (CALLS, STEPS, CHANGES, TENSORS, BACKWARDS)
+                       for row in self.tables[t][before[t] :])  # fmt: skip
+        self.waiting = len(self.tensors.values.pending)
+        self.made: list[Entry] = []
+        self.tensors.made, self.tensors.made_blocks = self.made, []
+        widest = max(event.last - event.at for event in self.events if event.light) if self._any_light() else 1
+        self.tick = self.tape.tick = itertools.count(self.tape.tick() + 1, widest + 2).__next__
+
+    def _any_light(self) -> bool:
+        return any(event.light for event in self.events)
+
+    # -- the events -------------------------------------------------------------------------------
+    def _events(self, learned: list[tuple[Function, Site, Lengths, bool]]) -> list[Event]:
+        events: list[Event] = []
+        first, shift = self.before, self.period
+        for function, site, after, is_view in learned:
+            if after == first:
+                continue  # no rows: the general code will find nothing to note again
+            rows = [
+                self.template[t][a - self.before[t] : b - self.before[t]]
+                for t, (a, b) in enumerate(zip(first[:OBJECTS], after[:OBJECTS], strict=True))
+            ]
+            lengths = tuple([a + b for a, b in zip(first, shift, strict=True)])
+            event = self._event(function, site, rows, lengths, after[OBJECTS] - first[OBJECTS], is_view)
+            event.objects = after[OBJECTS] + shift[OBJECTS]
+            if events and event.light:
+                events[-1].following = event
+            events.append(event)
+            self.starts[lengths] = event
+            first = after
+        self._once_each(events)
+        return events
+
+    def _event(
+        self, function: Function, site: Site, rows: Tables, first: Lengths, objects: int, is_view: bool
+    ) -> Event:
+        if function.kind == CALL and LightCall.fits(rows, first, objects):
+            return LightCall(self, function, site, rows, is_view)
+        if function.kind == WRITE_GRAD and not objects and LightClear.fits(rows):
+            return LightClear(self, function, site, rows)
+        if function.kind == BACKWARD:
+            return LightBackward.make(self, function, site, rows, first, objects) or Event(function, site, rows)
+        return Event(function, site, rows)
+
+    def _once_each(self, events: list[Event]) -> None:
+        """A node through which several backwards go is left to the general code."""
+        runs = [event for event in events if event.rows[BACKWARDS]]
+        nodes = [row[2] for event in runs for row in event.rows[STEPS] if row[2] >= self.start[NODES]]
+        if len(set(nodes)) < len(nodes):
+            for event in events:
+                event.light = event.light and not event.rows[BACKWARDS]
+                if event.following is not None and event.following.rows[BACKWARDS]:
+                    event.following = None
+
+    def node_of(self, tensor: int) -> int | None:
+        """The node row of a tensor row of the template."""
+        return self.template[TENSORS][tensor - self.start[TENSORS]][10]  # type: ignore[no-any-return]
+
+    def row_of_node(self, node: int) -> NodeDraft:
+        """The draft of a node of the template."""
+        return self.template[NODES][node - self.start[NODES]]  # type: ignore[no-any-return]
+
+    def object_of_leaf(self, node: int) -> int | None:
+        """The object of an AccumulateGrad from before the loop."""
+        leaf = self.tape.nodes[node].leaf
+        return None if leaf is None else self.tape.tensors[leaf][1]
+
+    def entry_of(self, obj: int) -> Entry | None:
+        """The entry of a live object."""
+        return next((entry for entry, _ in self.tensors.live() if entry.object == obj), None)
+
+    # -- the calls --------------------------------------------------------------------------------
+    def begin(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Any:
+        """What `end` needs of a call that is expected; None, with the tape ready for it, for any other."""
+        event = self.ready
+        if event is not None and event.function is function and event.site is site:
+            pending = event.begin(args, kwargs)  # type: ignore[attr-defined]
+            if pending is not None:
+                return pending
+        self.settle()
+        self._guard(args, kwargs)
+        return None
+
+    def end(self, pending: tuple[Any, ...], result: Any) -> bool:
+        """The call has run; False where it did something else than expected: then `unexpected` goes on."""
+        event = pending[0]
+        if not event.end(pending, result):
+            return False
+        self.ready = event.following
+        if event is self.last and self.loops.active is self:
+            self._turn()
+        return True
+
+    def unexpected(self, func: Any, pending: tuple[Any, ...]) -> Any:
+        """What the general code needs to note a call that failed or did something else; the loop ends."""
+        self.leave()
+        return pending[0].general(func, pending)
+
+    def after(self, result: Any, anchored: bool) -> None:
+        """The general code has noted a call: its rows must be those of the template."""
+        now, start = self.loops.lengths(), self.start
+        for table, rows in enumerate(self.tables):
+            first, last = self.reached[table], now[table]
+            if first != last and not self._as_expected(
+                table, rows[first:last], self.template[table][first - start[table] : last - start[table]]
+            ):
+                self.leave()
+                return
+        self.reached = now
+        self.ready = self.starts.get(now)
+        if anchored and now == self.whole:
+            self._turn()
+        elif anchored or self.ready is None or len(self.tape.origins) != self.origins:
+            self.leave()
+        elif not self.ready.light:
+            self.ready = None
+
+    def _as_expected(self, table: int, rows: list[Any], others: list[Any]) -> bool:
+        if not same_rows(table, rows, others):
+            return False
+        if table == TENSORS:
+            return all(is_finite(a[15]) or not is_finite(b[15]) for a, b in zip(rows, others, strict=True))
+        if table == STEPS:
+            pairs = [pair for a, b in zip(rows, others, strict=True) for pair in zip(a[3], b[3], strict=True)]
+            return all(a is None or is_finite(a[3]) or not is_finite(b[3]) for a, b in pairs)
+        return True
+
+    def _guard(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The general code may not meet nodes that have no draft: those of the iteration before."""
+        for tensor in sort_arguments(args, kwargs)[0]:
+            entry = self.tensors.known(tensor)
+            if entry is None:
+                if tensor.requires_grad:
+                    return self.leave()
+            elif self.before[TENSORS] <= entry.state < self.start[TENSORS] and (
+                self.tape.tensors[entry.state][10] is not None
+            ):
+                return self.leave()
+        return None
+
+    # -- rows after all ---------------------------------------------------------------------------
+    def settle(self) -> None:
+        """Put the rows of the events so far on the tape, and let the general code know their tensors and nodes."""
+        log = self.log
+        if log:
+            self.log = []
+            for item in log:
+                item[0].build(self.tables, item)
+            made = self.made[self.settled :]
+            self.settled = len(self.made)
+            event: Event = log[-1][0]
+            self.tensors.objects = event.objects
+            self._know(made, self.start)
+        self.reached = self.loops.lengths()
+
+    def _know(self, made: Iterable[Entry], first: Lengths) -> None:
+        """Register storages and nodes of tensors that were noted lightly and are alive."""
+        blocks, rows = self.tensors.blocks, self.tape.tensors
+        for entry in made:
+            tensor = entry()
+            if tensor is None:
+                continue
+            if entry.storage is not None and entry.storage >= first[STORAGES]:
+                storage = tensor.untyped_storage()
+                block = blocks.get(id(storage))
+                if block is None or block() is not storage:
+                    block = blocks[id(storage)] = Block(storage)
+                    block.row = entry.storage
+                    self.tensors.made_blocks.append(block)
+                elif block.row != entry.storage:
+                    raise AssertionError(f"storage {block.row} was taken for {entry.storage}")
+            node = rows[entry.state][10] if entry.state >= 0 else None
+            if node is not None and node >= first[NODES]:
+                self._mark(tensor.grad_fn, node, first[NODES])
+
+    def _mark(self, node: Any, row: int, first: int) -> None:
+        """Give the nodes of a graph their drafts."""
+        drafts = self.tape.nodes
+        stack = [(node, row)]
+        for one, number in stack:
+            draft = drafts[number]
+            if one.metadata.get(KEY) is draft:
+                continue
+            if one.name().removeprefix("torch::autograd::") != draft.name:
+                raise AssertionError(f"{one.name()} was taken for {draft.name}")
+            one.metadata[KEY] = draft
+            for (parent, _), (behind, _) in zip(one.next_functions, draft.edges, strict=True):
+                if behind is not None and behind >= first:
+                    stack.append((parent, behind))
+
+    # -- the end of an iteration ------------------------------------------------------------------
+    def _turn(self) -> None:
+        """An iteration is complete and equal: the one before it is dropped, if nothing of it is alive."""
+        previous = self.previous
+        for entry in previous.made:
+            if entry() is not None:
+                return self.leave()
+        for block in previous.blocks:
+            if block() is not None:
+                return self.leave()
+        if len(self.tape.origins) != self.origins or self.tables[-1][self.start[OBJECTS - 1] :]:
+            return self.leave()  # a warning
+        loss, norms = previous.figures
+        self.losses.append(self._awaited(loss))
+        self.norms.append(norms)
+        self.dropped += 1
+        self._put_away()
+        return None
+
+    def _awaited(self, value: Any) -> Any:
+        """A loss on a device is read with the rest when the cell is over, as long as there is room."""
+        if isinstance(value, Pending) and 2 * self.waiting < DEVICE_BUDGET:
+            self.tensors.values.pending.insert(self.waiting, value)
+            self.waiting += 1
+        return value
+
+    def _put_away(self) -> None:
+        tables, start, tensors = self.tables, self.start, self.tensors
+        rows: Tables = []
+        if self.reached != start:
+            for table, first in zip(tables, start, strict=False):
+                rows.append(table[first:])
+                del table[first:]
+            tensors.objects = start[OBJECTS]
+            self.reached = start
+        self.prior = self.previous
+        self.previous = Iteration(rows, self.log, self.made, tensors.made_blocks, self._figures(rows, self.log))
+        waiting = tensors.values.pending
+        if len(waiting) > self.waiting:
+            self.previous.pending = waiting[self.waiting :]
+            del waiting[self.waiting :]
+        self._shift()
+        self.log, self.settled = [], 0
+        self.made = []
+        tensors.made, tensors.made_blocks = self.made, []
+        self.ready = self.events[0] if self.events[0].light else None
+
+    def _shift(self) -> None:
+        """Numbers of the running iteration become those of the last complete one, wherever the general code keeps them."""
+        start, period, tensors = self.start, self.period, self.tensors
+        first, by = start[TENSORS], period[TENSORS]
+        for entry in self.made:
+            if entry() is not None:
+                if entry.state >= first:
+                    entry.state -= by
+                if entry.object >= start[OBJECTS]:
+                    entry.object -= period[OBJECTS]
+                if entry.storage is not None and entry.storage >= start[STORAGES]:
+                    entry.storage -= period[STORAGES]
+        for entry in self.static:
+            if entry.state >= first:
+                entry.state -= by
+        for block in tensors.made_blocks:
+            if block.row >= start[STORAGES]:
+                block.row -= period[STORAGES]
+        for storage in self.owned:
+            self.owner_of_storage.pop(storage, None)
+        if tensors.last_change:
+            self._shift_changes(tensors.last_change)
+
+    def _shift_changes(self, changes: dict[int, int]) -> None:
+        first, by = self.start[CALLS], self.period[CALLS]
+        for storage, call in list(changes.items()):
+            if call >= first:
+                if storage >= self.start[STORAGES]:
+                    del changes[storage]
+                    storage -= self.period[STORAGES]
+                changes[storage] = call - by
+
+    def _figures(self, rows: Tables, log: list[Any]) -> tuple[Any, tuple[Any, ...]]:
+        """(loss, norms of the gradients that the engine left in `.grad`) of an iteration."""
+        loss, norms = None, []
+        if rows:
+            i = self.root - self.start[TENSORS]
+            loss = rows[TENSORS][i][15] if 0 <= i < len(rows[TENSORS]) else None
+            norms = [norm(row[8][3]) for row in rows[CHANGES] if row[3] == "accumulated" and row[8] is not None]
+        for item in log:
+            event = item[0]
+            if type(event) is LightBackward:
+                norms += [norm(gradient[3]) for gradient in item[4]]
+            elif type(event) is LightCall and event.state == self.root:
+                loss = item[2]
+        return loss, tuple(norms)
+
+    # -- the end of the loop ----------------------------------------------------------------------
+    def leave(self) -> None:
+        """Back to the general code: everything on the tape is whole again."""
+        self.loops.active = None
+        tape, tensors = self.tape, self.tensors
+        self.settle()
+        self.release()
+        if self.dropped:
+            self._restore()
+        for table in (self.owner_of_storage, tensors.last_change):
+            for storage in [s for s in table if s >= len(tape.storages)]:
+                del table[storage]
+        waiting = tensors.values.pending
+        waiting[self.waiting : self.waiting] = [*self.prior.pending, *self.previous.pending]
+        tape.tick = itertools.count(tape.tick() + 1).__next__
+        self.loops.left(self.site, self.dropped)
+
+    def release(self) -> None:
+        """Nothing of a node, a tensor or a storage reaches this loop any more."""
+        for event in self.events:
+            if type(event) is LightBackward:
+                event.release()
+        self.tensors.made = self.tensors.made_blocks = collections.deque(maxlen=0)
+
+    def at(self, tables: Tables, table: int, number: int) -> Any:
+        """A row of the running iteration: on the tape, or among rows that begin with the iteration."""
+        return tables[table][number if tables is self.tables else number - self.start[table]]
+
+    def _rows(self, iteration: Iteration) -> Tables:
+        """All rows of an iteration that is over."""
+        rows = [list(table) for table in iteration.rows] or [[] for _ in self.tables]
+        for item in iteration.log:
+            item[0].build(rows, item)
+        return rows
+
+    def _restore(self) -> None:
+        """Put the last complete iteration where its rows stand, and what it took over from the one dropped before it."""
+        tables, before, start = self.tables, self.before, self.start
+        carried = Carried(self)
+        rows = self._rows(self.previous)
+        for table, found in enumerate(rows):
+            if len(found) != self.period[table]:
+                raise AssertionError(f"{len(found)} rows for {self.period[table]} in table {table}")
+            tables[table][before[table] : start[table]] = [
+                moved_node(row, carried.to) if table == NODES else moved(table, row, carried.to) for row in found
+            ]
+        self._know([entry for entry in self.previous.made if entry() is not None], before)
+        leaves = [row for row in self.template[CHANGES] if row[3] == "accumulated" and row[8] is not None]
+        first = {row[1]: i for i, row in reversed(list(enumerate(self.tape.tensors)))}
+        self.tape.loops.append((
+            self.gap, self.site, self.dropped, tuple(self.losses), tuple([first[row[1]] for row in leaves]),
+            tuple(self.norms), tuple(range(before[CALLS], start[CALLS])),
+        ))  # fmt: skip
+
+
+class Carried:
+    """Numbers for the rows of the last complete iteration; what it took over gets rows of its own.
+
+    These stand for tensors of an iteration that was dropped: nothing is known of where they came from.
+    """
+
+    def __init__(self, loop: Light) -> None:
+        self.loop = loop
+        self.known: dict[tuple[int, int], int] = {}
+        self.rows = loop._rows(loop.prior)[TENSORS]
+
+    def to(self, table: int, number: int | None) -> int | None:
+        """The number on the tape of a row that the iteration refers to."""
+        loop = self.loop
+        if number is None or number < loop.before[table]:
+            return number
+        if number >= loop.start[table]:
+            return number - loop.period[table]
+        if table not in CARRIED:
+            raise AssertionError(f"row {number} of table {table} belongs to an iteration that was dropped")
+        key = table, number
+        if key not in self.known:
+            self.known[key] = self._new(table, number)
+        return self.known[key]
+
+    def _new(self, table: int, number: int) -> int:
+        loop = self.loop
+        if table == OBJECTS:
+            loop.tensors.objects += 1
+            return loop.tensors.objects - 1
+        rows = loop.tables[table]
+        if table == STORAGES:
+            rows.append(loop.template[STORAGES][number - loop.before[STORAGES]])
+            return len(rows) - 1
+        row = self.rows[number - loop.before[TENSORS]]
+        obj, storage = self._back(OBJECTS, row[1]), self._back(STORAGES, row[6])
+        of = row[16] if row[16] is not None and row[16] < loop.before[OBJECTS] else None
+        rows.append((row[0], obj, *row[2:6], storage, *row[7:10], None, 0, None, *row[13:16], of))
+        loop.tape.carried.append((len(rows) - 1, number))
+        return len(rows) - 1
+
+    def _back(self, table: int, number: int | None) -> int | None:
+        """The number on the tape of what a row of the dropped iteration refers to."""
+        loop = self.loop
+        if number is not None and loop.before[table] <= number < loop.start[table]:  # of the iteration before that
+            key = table, -number
+            if key not in self.known:
+                self.known[key] = self._new(table, number)
+            return self.known[key]
+        return self.to(table, number if number is None or number < loop.start[table] else number - loop.period[table])
+
+
+def _minus(a: Lengths, b: Lengths) -> Lengths:
+    return tuple([x - y for x, y in zip(a, b, strict=True)])
