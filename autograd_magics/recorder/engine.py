@@ -122,8 +122,11 @@ class LightBackward(Event):
     # -- before the engine -----------------------------------------------------------------------
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
         """Listen to the nodes; None, with nothing done, where it is another backward."""
-        if kwargs or len(args) != 1 or self.loop.retained:
+        if len(args) != 1 or self.loop.retained:
             return None
+        for value in kwargs.values():  # `loss.backward()` comes with all of them at their defaults
+            if value is not None and value is not False:
+                return None
         root = args[0]
         entry = self.loop.entries.get(id(root))
         if (
