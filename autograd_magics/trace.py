@@ -324,10 +324,12 @@ class Loop(NamedTuple):
     """For each of them: the value that backward began from, None where it is not known."""
     leaves: Ids
     """Tensors whose `.grad` the engine filled in each iteration."""
-    norms: tuple[tuple[float | None, ...], ...]
+    norms: tuple[tuple[Value, ...], ...]
     """For each iteration: the norm of the `.grad` of each leaf, None where it is not known."""
     calls: Ids
     """The calls of the iteration that is kept in their place: the last one of this structure."""
+    carried: Ids
+    """What that iteration took over from the one before it, which is not kept: tensors whose making is not told."""
 
 
 class Warned(NamedTuple):
@@ -493,7 +495,7 @@ _REFERENCES: dict[str, str] = {
     "tensor": "tensors", "inputs": "tensors", "outputs": "tensors", "roots": "tensors",
     "results": "tensors", "leaf": "tensors", "result": "tensors", "call": "calls", "node": "nodes",
     "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
-    "before_places": "places", "leaves": "tensors", "calls": "calls", "cut_place": "places", "changed_place": "places",
+    "before_places": "places", "leaves": "tensors", "carried": "tensors", "calls": "calls", "cut_place": "places", "changed_place": "places",
 }  # fmt: skip
 
 

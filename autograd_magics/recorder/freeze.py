@@ -158,9 +158,11 @@ class Frozen:
             yield make((i, at, backward, node, received[backward, node], parts))
 
     def loops(self) -> Iterator[Loop]:
-        for i, (at, site, dropped, losses, leaves, norms, calls) in enumerate(self.tape.loops):
+        for i, (at, site, dropped, losses, leaves, norms, calls, carried) in enumerate(self.tape.loops):
             yield Loop(
-                i, at, self.of_site(site), dropped, tuple([plain(loss) for loss in losses]), leaves, norms, calls
+                i, at, self.of_site(site), dropped, tuple([plain(loss) for loss in losses]), leaves,
+                tuple([tuple([plain(norm) for norm in one]) for one in norms]), calls,
+                carried,
             )  # fmt: skip
 
     def changes(self) -> Iterator[GradChange]:

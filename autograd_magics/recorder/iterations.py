@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 class Iteration:
     """What is kept of an iteration that is over."""
 
-    __slots__ = ("rows", "log", "made", "blocks", "pending", "figures")
+    __slots__ = ("rows", "log", "made", "blocks", "pending", "figures", "unknown")
 
     def __init__(self, rows: Tables, log: list[Any], made: list[Entry], blocks: list[Block], figures: Any) -> None:
         self.rows = rows
@@ -54,6 +54,8 @@ class Iteration:
         self.made = made
         self.blocks = blocks
         self.pending: list[Pending] = []
+        self.unknown: list[Entry] = []
+        """What was made lightly and has not been registered."""
         self.figures = figures
         """(loss, norm of each `.grad` that the engine filled)"""
 
@@ -267,27 +269,38 @@ class Light:
             event: Event = log[-1][0]
             self.tensors.objects = event.objects
             self._know(made, self.start)
+        previous = self.previous
+        if previous.unknown:  # what is alive of it may be met again: the `.grad` that an optimizer takes
+            for entry in previous.unknown:
+                tensor = entry()
+                if tensor is not None:
+                    self._know_storage(entry, tensor, self.before, previous.blocks)
+            previous.unknown = []
         self.reached = self.loops.lengths()
 
     def _know(self, made: Iterable[Entry], first: Lengths) -> None:
         """Register storages and nodes of tensors that were noted lightly and are alive."""
-        blocks, rows = self.tensors.blocks, self.tape.tensors
+        rows = self.tape.tensors
         for entry in made:
             tensor = entry()
             if tensor is None:
                 continue
-            if entry.storage is not None and entry.storage >= first[STORAGES]:
-                storage = tensor.untyped_storage()
-                block = blocks.get(id(storage))
-                if block is None or block() is not storage:
-                    block = blocks[id(storage)] = Block(storage)
-                    block.row = entry.storage
-                    self.tensors.made_blocks.append(block)
-                elif block.row != entry.storage:
-                    raise AssertionError(f"storage {block.row} was taken for {entry.storage}")
+            self._know_storage(entry, tensor, first, self.tensors.made_blocks)
             node = rows[entry.state][10] if entry.state >= 0 else None
             if node is not None and node >= first[NODES]:
                 self._mark(tensor.grad_fn, node, first[NODES])
+
+    def _know_storage(self, entry: Entry, tensor: Any, first: Lengths, made: list[Block]) -> None:
+        if entry.storage is None or entry.storage < first[STORAGES]:
+            return
+        blocks, storage = self.tensors.blocks, tensor.untyped_storage()
+        block = blocks.get(id(storage))
+        if block is None or block() is not storage:
+            block = blocks[id(storage)] = Block(storage)
+            block.row = entry.storage
+            made.append(block)
+        elif block.row != entry.storage:
+            raise AssertionError(f"storage {block.row} was taken for {entry.storage}")
 
     def _mark(self, node: Any, row: int, first: int) -> None:
         """Give the nodes of a graph their drafts."""
@@ -341,6 +354,7 @@ class Light:
             self.reached = start
         self.prior = self.previous
         self.previous = Iteration(rows, self.log, self.made, tensors.made_blocks, self._figures(rows, self.log))
+        self.previous.unknown = self.made[self.settled :]
         waiting = tensors.values.pending
         if len(waiting) > self.waiting:
             self.previous.pending = waiting[self.waiting :]
@@ -369,19 +383,25 @@ class Light:
         for block in tensors.made_blocks:
             if block.row >= start[STORAGES]:
                 block.row -= period[STORAGES]
+        owners = self.owner_of_storage
         for storage in self.owned:
-            self.owner_of_storage.pop(storage, None)
+            owner = owners.pop(storage, None)
+            if owner is None:
+                owners.pop(storage - period[STORAGES], None)
+            else:
+                owners[storage - period[STORAGES]] = owner
         if tensors.last_change:
             self._shift_changes(tensors.last_change)
 
     def _shift_changes(self, changes: dict[int, int]) -> None:
         first, by = self.start[CALLS], self.period[CALLS]
-        for storage, call in list(changes.items()):
-            if call >= first:
-                if storage >= self.start[STORAGES]:
-                    del changes[storage]
-                    storage -= self.period[STORAGES]
-                changes[storage] = call - by
+        found = list(changes.items())
+        changes.clear()
+        for storage, call in found:
+            if storage >= self.start[STORAGES]:
+                changes[storage - self.period[STORAGES]] = call - by
+            elif storage < self.before[STORAGES]:
+                changes[storage] = call - by if call >= first else call
 
     def _figures(self, rows: Tables, log: list[Any]) -> tuple[Any, tuple[Any, ...]]:
         """(loss, norms of the gradients that the engine left in `.grad`) of an iteration."""
@@ -450,6 +470,7 @@ class Light:
         self.tape.loops.append((
             self.gap, self.site, self.dropped, tuple(self.losses), tuple([first[row[1]] for row in leaves]),
             tuple(self.norms), tuple(range(before[CALLS], start[CALLS])),
+            tuple([row for (table, _), row in carried.known.items() if table == TENSORS]),
         ))  # fmt: skip
 
 
