@@ -191,7 +191,7 @@ class CallProbe(TorchFunctionMode):
 
     def _absorb(self, loops: Loops, result: Any) -> None:
         try:
-            loops.after(result)
+            loops.active.after(result)
         except Exception as trouble:
             loops.abandon()
             self._trouble(trouble)

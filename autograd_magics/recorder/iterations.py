@@ -30,6 +30,8 @@ from .periods import (
     Tables,
     moved,
     moved_node,
+    minus,
+    plus,
     same_rows,
 )
 from .sources import Site
@@ -64,11 +66,15 @@ class Light:
     """A loop from its first light iteration to its end."""
 
     def __init__(
-        self, loops: Loops, site: Site, learned: list[tuple[Function, Site, Lengths, bool]],
+        self, loops: Loops, site: Site, cut: Any, learned: list[tuple[Function, Site, Lengths, bool]],
         earlier: Lengths, before: Lengths, start: Lengths,
     ) -> None:  # fmt: skip
         self.loops = loops
         self.site = site
+        self.cut = cut
+        """(function, site) of the event with which an iteration begins."""
+        self.complete = False
+        """Whether the running iteration is complete; it is over when the next one begins."""
         self.tape, self.tables, self.trouble = loops.tape, loops.tables, loops.trouble
         tensors, grads = loops.tensors, loops.grads
         self.tensors = tensors
@@ -76,8 +82,8 @@ class Light:
         self.held, self.owner_of_storage = grads.held, grads.owner_of_storage
         self.value, self.gradient = tensors.values.of_small, loops.backwards.gradient
         self.before, self.start = before, start
-        self.period = _minus(start, before)
-        self.whole: Lengths = tuple([a + b for a, b in zip(start, self.period, strict=True)])
+        self.period = minus(start, before)
+        self.whole: Lengths = plus(start, self.period)
         self.template: Tables = [
             [moved(i, row, self._forward(earlier)) for row in table[before[i] :]] for i, table in enumerate(self.tables)
         ]
@@ -138,7 +144,7 @@ class Light:
                 self.template[t][a - self.before[t] : b - self.before[t]]
                 for t, (a, b) in enumerate(zip(first[:OBJECTS], after[:OBJECTS], strict=True))
             ]
-            lengths = tuple([a + b for a, b in zip(first, shift, strict=True)])
+            lengths = plus(first, shift)
             event = self._event(function, site, rows, lengths, after[OBJECTS] - first[OBJECTS], is_view)
             event.objects = after[OBJECTS] + shift[OBJECTS]
             if events and event.light:
@@ -190,6 +196,10 @@ class Light:
     # -- the calls --------------------------------------------------------------------------------
     def begin(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Any:
         """What `end` needs of a call that is expected; None, with the tape ready for it, for any other."""
+        if self.complete and self.cut == (function, site):
+            self._turn()
+            if self.loops.active is not self:
+                return None
         event = self.ready
         if event is not None and event.function is function and event.site is site:
             pending = event.begin(args, kwargs)  # type: ignore[attr-defined]
@@ -205,8 +215,7 @@ class Light:
         if not event.end(pending, result):
             return False
         self.ready = event.following
-        if event is self.last and self.loops.active is self:
-            self._turn()
+        self.complete = event is self.last
         return True
 
     def unexpected(self, func: Any, pending: tuple[Any, ...]) -> Any:
@@ -214,7 +223,7 @@ class Light:
         self.leave()
         return pending[0].general(func, pending)
 
-    def after(self, result: Any, anchored: bool) -> None:
+    def after(self, result: Any) -> None:
         """The general code has noted a call: its rows must be those of the template."""
         now, start = self.loops.lengths(), self.start
         for table, rows in enumerate(self.tables):
@@ -225,13 +234,12 @@ class Light:
                 self.leave()
                 return
         self.reached = now
-        self.ready = self.starts.get(now)
-        if anchored and now == self.whole:
-            self._turn()
-        elif anchored or self.ready is None or len(self.tape.origins) != self.origins:
+        following = self.starts.get(now)
+        self.complete = now == self.whole
+        if (following is None and not self.complete) or len(self.tape.origins) != self.origins:
             self.leave()
-        elif not self.ready.light:
-            self.ready = None
+        else:
+            self.ready = following if following is not None and following.light else None
 
     def _as_expected(self, table: int, rows: list[Any], others: list[Any]) -> bool:
         if not same_rows(table, rows, others):
@@ -360,7 +368,7 @@ class Light:
             self.previous.pending = waiting[self.waiting :]
             del waiting[self.waiting :]
         self._shift()
-        self.log, self.settled = [], 0
+        self.log, self.settled, self.complete = [], 0, False
         self.made = []
         tensors.made, tensors.made_blocks = self.made, []
         self.ready = self.events[0] if self.events[0].light else None
@@ -492,6 +500,8 @@ class Carried:
             return number
         if number >= loop.start[table]:
             return number - loop.period[table]
+        if table == CALLS:
+            return None
         if table not in CARRIED:
             raise AssertionError(f"row {number} of table {table} belongs to an iteration that was dropped")
         key = table, number
@@ -524,7 +534,3 @@ class Carried:
                 self.known[key] = self._new(table, number)
             return self.known[key]
         return self.to(table, number if number is None or number < loop.start[table] else number - loop.period[table])
-
-
-def _minus(a: Lengths, b: Lengths) -> Lengths:
-    return tuple([x - y for x, y in zip(a, b, strict=True)])

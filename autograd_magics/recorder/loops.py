@@ -8,6 +8,8 @@ complete and equal and nothing of it lives on; any difference ends the loop, and
 
 from __future__ import annotations
 
+import collections
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,7 @@ from .backward import Backwards
 from .functions import BACKWARD, CALL, READ_GRAD, WRITE_GRAD, Function
 from .grads import Grads
 from .iterations import Light
-from .periods import CALLS, OBJECTS, STEPS, Lengths, fit, lengths, same_period, tables_of
+from .periods import OBJECTS, STEPS, Lengths, fit, lengths, minus, plus, same_period, tables_of
 from .sources import Site
 from .tape import Tape
 from .tensors import TENSOR, Tensors
@@ -45,37 +47,77 @@ class Anchor:
 
 
 class Learner:
-    """Writes down the events of one iteration, which becomes the template."""
+    """Watches a loop that seems to be one: finds where its iterations are best cut, then writes one of them down.
+
+    The best cut is before the event at whose beginning the fewest of the loop's tensors are alive: what an iteration
+    makes is dead there, and what it uses after its backward (`loss.item()`) still belongs to it.
+    """
 
     def __init__(self, loops: Loops, site: Site, anchor: Anchor) -> None:
         self.loops = loops
         self.site = site
         self.anchor = anchor
-        self.start = anchor.end
+        self.size = anchor.size
+        self.scouted = anchor.end
+        """Lengths of the tables when the search for the cut began."""
+        first = anchor.end[OBJECTS] - self.size[OBJECTS]
+        self.made = [entry for entry, _ in loops.tensors.live() if entry.object >= first]
+        loops.tensors.made = self.made
+        self.fewest = len(self.made) + 1_000_000
+        self.cut: tuple[Function, Site] | None = None
+        self.at: Lengths = anchor.end
+        """Lengths of the tables at the next cut."""
+        self.found = self.learning = False
         self.events: list[tuple[Function, Site, Lengths, bool]] = []
         self._next: tuple[Function, Site] | None = None
 
-    def begin(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> None:
-        """An event begins."""
-        self._next = (function, site)
+    def begin(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Any:
+        """An event begins; the loop may be light from here on."""
+        now = self.loops.lengths()
+        here = (function, site)
+        if not self.found:
+            self._scout(here, now)
+        if self.found and now == self.at and here == self.cut:
+            if self.learning:
+                self.loops.learned(self)
+                active = self.loops.active
+                return None if active is None else active.begin(function, args, kwargs, site)
+            self.learning, self.at = True, plus(now, self.size)
+        if any(map(operator.gt, now, self.at)) and self.found:
+            self.leave()
+        self._next = here
+        return None
 
-    def after(self, result: Any, anchored: bool) -> None:
-        """It has ended; with the iteration where `anchored`."""
-        if self._next is None:
+    def _scout(self, here: tuple[Function, Site], now: Lengths) -> None:
+        """Look for the cut in the first iteration."""
+        end = plus(self.scouted, self.size)
+        if now == end:
+            self.found = True
+        elif any(map(operator.gt, now, end)):
+            self.leave()
+        else:
+            alive = sum([entry() is not None for entry in self.made])
+            if alive < self.fewest:
+                self.fewest, self.cut, self.at = alive, here, plus(now, self.size)
+
+    def after(self, result: Any) -> None:
+        """The event has ended."""
+        if not self.learning or self._next is None:
             return
         now = self.loops.lengths()
-        is_view = type(result) is TENSOR and result._is_view()
-        self.events.append((*self._next, now, is_view))
+        self.events.append((*self._next, now, type(result) is TENSOR and result._is_view()))
         self._next = None
-        if anchored:
-            self.loops.learned(self)
-        elif now[CALLS] - self.start[CALLS] > self.anchor.size[CALLS]:
-            self.leave()
 
     def leave(self) -> None:
         """Give up."""
-        self.loops.active = None
+        self.anchor.needed = min(2 * self.anchor.needed, PATIENCE)
         self.anchor.equal = 0
+        self.release()
+        self.loops.active = None
+
+    def release(self) -> None:
+        """New tensors are told to nobody."""
+        self.loops.tensors.made = collections.deque(maxlen=0)
 
 
 class Loops:
@@ -95,7 +137,6 @@ class Loops:
         """The `Learner` or `Light` that the calls go to."""
         self.threshold = THRESHOLD if threshold is None else threshold
         self._anchors: dict[Site, Anchor] = {}
-        self._ended: Site | None = None
 
     def lengths(self) -> Lengths:
         """How many rows each table has now."""
@@ -106,9 +147,7 @@ class Loops:
         """A backward has ended."""
         if error is not None:
             self.leave()
-        elif self.active is not None:
-            self._ended = site
-        elif self.threshold:
+        elif self.active is None and self.threshold:
             self._count(site)
 
     def _count(self, site: Site) -> None:
@@ -123,27 +162,18 @@ class Loops:
         if anchor.equal >= anchor.needed:
             self.active = Learner(self, site, anchor)
 
-    def after(self, result: Any) -> None:
-        """A call that went to the general code while a loop is active has been noted."""
-        active, ended = self.active, self._ended
-        self._ended = None
-        if active is not None:
-            active.after(result, ended is active.site)
-
     def learned(self, learner: Learner) -> None:
         """The iteration that was watched is complete: the loop becomes light where it equals the one before."""
-        anchor, now = learner.anchor, self.lengths()
-        size, middle = anchor.size, learner.start
-        start = tuple([a - b for a, b in zip(middle, size, strict=True)])
+        anchor, now, size = learner.anchor, self.lengths(), learner.size
+        middle = minus(now, size)
+        start = minus(middle, size)
         self.active = None
-        anchor.end, anchor.equal = now, 0
-        if (
-            now != tuple([a + b for a, b in zip(middle, size, strict=True)]) or not learner.events
-            or not self._fit(learner, start, middle, now) or not same_period(self.tables, start, middle, now)
-        ):  # fmt: skip
+        learner.release()
+        anchor.size, anchor.equal = (), 0
+        if self._fit(learner, start, middle, now) and same_period(self.tables, start, middle, now):
+            self.active = Light(self, learner.site, learner.cut, learner.events, start, middle, now)
+        else:
             anchor.needed = min(2 * anchor.needed, PATIENCE)
-            return
-        self.active = Light(self, learner.site, learner.events, start, middle, now)
 
     def _fit(self, learner: Learner, start: Lengths, middle: Lengths, now: Lengths) -> bool:
         if not fit(self.tables, middle, now) or now[STEPS] == middle[STEPS] or self.tensors.retaining():
@@ -155,7 +185,6 @@ class Loops:
     def left(self, site: Site, dropped: int) -> None:
         """A light loop is over."""
         self.active = None
-        self._ended = None
         anchor = self._anchors[site]
         worth = dropped >= WORTH
         self._anchors = {site: Anchor(self.lengths(), AGAIN if worth else min(2 * anchor.needed, PATIENCE))}
@@ -168,7 +197,7 @@ class Loops:
     def abandon(self) -> None:
         """A failure of ours: let go of everything."""
         active, self.active, self.threshold = self.active, None, 0
-        if isinstance(active, Light):
+        if active is not None:
             active.release()
 
     def settled(self) -> None:

@@ -19,8 +19,8 @@ from .tensors import Tensors
 ) = range(13)  # fmt: skip
 """The tables by number; the last is no table but the count of objects."""
 
-CARRIED = (STORAGES, TENSORS, OBJECTS)
-"""What an iteration may take over from the one before it."""
+CARRIED = (STORAGES, TENSORS, CALLS, OBJECTS)
+"""What an iteration may take over from the one before it; of calls only the knowledge that one changed a tensor."""
 
 Lengths = tuple[int, ...]
 Tables = list[list[Any]]
@@ -40,6 +40,16 @@ def tables_of(tape: Tape) -> Tables:
 def lengths(tables: Tables, tensors: Tensors) -> Lengths:
     """How many rows each table has now."""
     return (*map(len, tables), tensors.objects)
+
+
+def plus(a: Lengths, b: Lengths) -> Lengths:
+    """Each length with what is added to it."""
+    return tuple([x + y for x, y in zip(a, b, strict=True)])
+
+
+def minus(a: Lengths, b: Lengths) -> Lengths:
+    """Each length without what came last."""
+    return tuple([x - y for x, y in zip(a, b, strict=True)])
 
 
 def outline(gradient: Any) -> Any:
