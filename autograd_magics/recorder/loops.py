@@ -17,7 +17,7 @@ from .backward import Backwards
 from .functions import BACKWARD, CALL, READ_GRAD, WRITE_GRAD, Function
 from .grads import Grads
 from .iterations import Light
-from .periods import OBJECTS, STEPS, Lengths, fit, lengths, minus, plus, same_period, tables_of
+from .periods import NODES, OBJECTS, STEPS, Lengths, fit, lengths, minus, plus, same_period, tables_of
 from .sources import Site
 from .tape import Tape
 from .tensors import TENSOR, Tensors
@@ -49,8 +49,8 @@ class Anchor:
 class Learner:
     """Watches a loop that seems to be one: finds where its iterations are best cut, then writes one of them down.
 
-    The best cut is before the event at whose beginning the fewest of the loop's tensors are alive: what an iteration
-    makes is dead there, and what it uses after its backward (`loss.item()`) still belongs to it.
+    The best cut goes through no graph, and is where the fewest of the loop's tensors are alive: what an iteration makes
+    is dead there, and what it does after its backward (`loss.item()`) still belongs to it.
     """
 
     def __init__(self, loops: Loops, site: Site, anchor: Anchor) -> None:
@@ -63,7 +63,8 @@ class Learner:
         first = anchor.end[OBJECTS] - self.size[OBJECTS]
         self.made = [entry for entry, _ in loops.tensors.live() if entry.object >= first]
         loops.tensors.made = self.made
-        self.fewest = len(self.made) + 1_000_000
+        self.cuts: list[tuple[int, tuple[Function, Site], Lengths]] = []
+        """Where it may be cut: (tensors alive, event, lengths of the tables)."""
         self.cut: tuple[Function, Site] | None = None
         self.at: Lengths = anchor.end
         """Lengths of the tables at the next cut."""
@@ -93,12 +94,23 @@ class Learner:
         end = plus(self.scouted, self.size)
         if now == end:
             self.found = True
+            whole = [cut for cut in self.cuts if not self._splits(cut[2])]
+            if whole:
+                _, self.cut, at = min(whole, key=operator.itemgetter(0))
+                self.at = plus(at, self.size)
+            else:
+                self.leave()
         elif any(map(operator.gt, now, end)):
             self.leave()
         else:
-            alive = sum([entry() is not None for entry in self.made])
-            if alive < self.fewest:
-                self.fewest, self.cut, self.at = alive, here, plus(now, self.size)
+            self.cuts.append((sum([entry() is not None for entry in self.made]), here, now))
+
+    def _splits(self, at: Lengths) -> bool:
+        """Whether an iteration that begins there would go on with a graph that the one before it began."""
+        tables, nodes = self.loops.tables, at[NODES]
+        loop = range(self.scouted[NODES] - self.size[NODES], nodes)
+        edges = [row for node in tables[NODES][nodes:] for row, _ in node.edges]
+        return any(row in loop for row in [*edges, *[step[2] for step in tables[STEPS][at[STEPS] :]]])
 
     def after(self, result: Any) -> None:
         """The event has ended."""
