@@ -495,7 +495,8 @@ _REFERENCES: dict[str, str] = {
     "tensor": "tensors", "inputs": "tensors", "outputs": "tensors", "roots": "tensors",
     "results": "tensors", "leaf": "tensors", "result": "tensors", "call": "calls", "node": "nodes",
     "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
-    "before_places": "places", "leaves": "tensors", "carried": "tensors", "calls": "calls", "cut_place": "places", "changed_place": "places",
+    "before_places": "places", "leaves": "tensors",
+    "carried": "tensors", "calls": "calls", "cut_place": "places", "changed_place": "places",
 }  # fmt: skip
 
 

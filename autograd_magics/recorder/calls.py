@@ -30,7 +30,10 @@ from .functions import (
     WRITE_DATA,
     WRITE_GRAD,
     Function,
+    changed_inputs,
     sort_arguments,
+    tensors_in,
+    worth_a_row,
 )
 from .grads import Grads
 from .loops import Loops
@@ -44,19 +47,6 @@ FACTORIES = ("_like", "new_")
 TENSOR = torch.Tensor
 LIBRARY = object()
 """Stands for a site in torch's own code: optimizers read `.grad` all the time."""
-TUPLE_ITERATOR = type(iter(()))
-
-
-def tensors_in(result: Any) -> list[torch.Tensor]:
-    """The tensors that a call gave back."""
-    if type(result) in EXACT:
-        return [result]
-    if isinstance(result, (tuple, list)):
-        return [item for item in result if type(item) in EXACT]
-    if type(result) is TUPLE_ITERATOR:  # `for row in x`: looked into without taking anything out
-        left = result.__reduce__()[1][0]
-        return [item for item in left if type(item) in EXACT] if isinstance(left, tuple) else []
-    return []
 
 
 class CallProbe(TorchFunctionMode):
@@ -273,8 +263,8 @@ class CallProbe(TorchFunctionMode):
                 draft.end = tape.tick()
                 return
         outputs = [result] if type(result) in EXACT else tensors_in(result)
-        changed = _changed(tensors, entries)
-        if not outputs and not changed and error is None and not _worth_a_row(function, tensors):
+        changed = changed_inputs(tensors, entries)
+        if not outputs and not changed and error is None and not worth_a_row(function, tensors):
             return
         draft = CallDraft(
             at, at, function.name, function.qualified, site, states, slots, constants, (),
@@ -394,25 +384,6 @@ class CallProbe(TorchFunctionMode):
         for mode in reversed(above):
             push_mode(mode)
         self._above = None
-
-
-def _changed(tensors: list[torch.Tensor], entries: list[Entry]) -> list[torch.Tensor]:
-    """The inputs whose version moved while the call ran."""
-    changed: list[torch.Tensor] = []
-    for tensor, entry in zip(tensors, entries, strict=True):
-        try:
-            version = tensor._version
-        except RuntimeError:  # inference tensors have none
-            continue
-        if version != entry.version and not any(tensor is one for one in changed):
-            changed.append(tensor)
-    return changed
-
-
-def _worth_a_row(function: Function, inputs: list[torch.Tensor]) -> bool:
-    if function.name == "retain_grad" or function.leaves == "numpy":
-        return True
-    return function.leaves is not None and any(t.requires_grad for t in inputs)
 
 
 _frame = sys._getframe

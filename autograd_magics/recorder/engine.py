@@ -24,7 +24,7 @@ from .tensors import TENSOR, Entry
 from .values import is_finite
 
 if TYPE_CHECKING:
-    from .loops import Light
+    from .iterations import Light
 
 UNTOLD = object()
 """Stands for the value of a gradient that was no plain tensor."""
@@ -93,14 +93,14 @@ class LightBackward(Event):
 
     def _walk(self, root: int | None) -> bool:
         """Make the plan of the template's graph; False where it is not one that can be followed lightly."""
-        if root not in self.index or root < self.loop.start[NODES]:
+        if root is None or root not in self.index or root < self.loop.start[NODES]:
             return False
         changes = {row[1]: row for row in self.rows[CHANGES]}
         queue: list[int] = [root]
         seen = {root}
         for row in queue:
             if row < self.loop.start[NODES]:
-                change = changes.get(self.loop.object_of_leaf(row))
+                change: Any = changes.get(self.loop.object_of_leaf(row))
                 entry = self.loop.entry_of(change[1]) if change is not None else None
                 if entry is None or entry.grad_of is not None or row not in self.index:
                     return False
@@ -128,7 +128,7 @@ class LightBackward(Event):
             if value is not None and value is not False:
                 return None
         root = args[0]
-        entry = self.loop.entries.get(id(root))
+        entry: Any = self.loop.entries.get(id(root))
         if (
             entry is None or entry() is not root or entry.state != self.root or entry.version != root._version
             or not root.requires_grad
@@ -148,9 +148,9 @@ class LightBackward(Event):
         leaves = []
         held = self.loop.held
         for one in self.leaves:
-            node = nodes[one.row]
-            leaf = one.entry()
-            if type(node) is not ACCUMULATE or leaf is None or node.variable is not leaf:
+            behind: Any = nodes[one.row]
+            leaf: Any = one.entry()
+            if type(behind) is not ACCUMULATE or leaf is None or behind.variable is not leaf:  # type: ignore[union-attr]
                 return None
             before = held.get(one.object)
             if (
@@ -211,7 +211,8 @@ class LightBackward(Event):
             handle.hooks_dict_ref().pop(handle.id, None)
         if self.ran != self.order or len(self.sent) != len(self.senders) or not self._tame():
             return False
-        loop, i, learned = self.loop, 0, []
+        loop, i = self.loop, 0
+        learned: list[tuple[torch.Tensor, GradientDraft]] = []
         for one in self.leaves:
             grad = leaves[i].grad
             i += 1

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .backward import ENTRIES
-from .tensors import EXACT, PARAMETER, TENSOR
+from .tensors import EXACT, PARAMETER, TENSOR, Entry
 
 GETTER = type(torch.Tensor.grad.__get__)  # type: ignore[union-attr]
 
@@ -35,6 +35,8 @@ NAMED_CUTS = {"detach": "detach", "detach_": "detach", "data": "data", "tensor":
 SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD, HOOK = range(8)
 
 SCALARS = frozenset({int, float, bool, str})
+
+TUPLE_ITERATOR = type(iter(()))
 
 HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 
@@ -153,6 +155,38 @@ def sort_arguments(
         for key, value in kwargs.items():
             sort_argument(key, value, tensors, slots, constants)
     return tensors, tuple(slots), tuple(constants)
+
+
+def tensors_in(result: Any) -> list[torch.Tensor]:
+    """The tensors that a call gave back."""
+    if type(result) in EXACT:
+        return [result]
+    if isinstance(result, (tuple, list)):
+        return [item for item in result if type(item) in EXACT]
+    if type(result) is TUPLE_ITERATOR:  # `for row in x`: looked into without taking anything out
+        left = result.__reduce__()[1][0]
+        return [item for item in left if type(item) in EXACT] if isinstance(left, tuple) else []
+    return []
+
+
+def worth_a_row(function: Function, inputs: list[torch.Tensor]) -> bool:
+    """Whether a call is noted although no tensor came of it."""
+    if function.name == "retain_grad" or function.leaves == "numpy":
+        return True
+    return function.leaves is not None and any(t.requires_grad for t in inputs)
+
+
+def changed_inputs(tensors: list[torch.Tensor], entries: list[Entry]) -> list[torch.Tensor]:
+    """The inputs whose version moved while the call ran."""
+    changed: list[torch.Tensor] = []
+    for tensor, entry in zip(tensors, entries, strict=True):
+        try:
+            version = tensor._version
+        except RuntimeError:  # inference tensors have none
+            continue
+        if version != entry.version and not any(tensor is one for one in changed):
+            changed.append(tensor)
+    return changed
 
 
 def _slice_text(value: slice) -> str:

@@ -1,25 +1,22 @@
 """The loop that is noted lightly: two iterations behind its beginning, the last complete one and the running one.
 
-Numbers: rows before `before` are from before the loop's end; those of the last complete iteration begin at `before`, those
-of the running one at `start`, and `period` is the distance.  An iteration that is over keeps the numbers it had while it
-ran; only when the loop ends are its rows moved to where they stand on the tape.
+Rows of the last complete iteration begin at `before`, those of the running one at `start`, and `period` the distance;
+what is before them is from before the loop, or its first iterations.  An iteration that is over keeps the numbers that
+it had while it ran: only when the loop ends are its rows moved to where they stand on the tape.
 """
 
 from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .engine import LightBackward
 from .functions import BACKWARD, CALL, WRITE_GRAD, Function, sort_arguments
 from .light import Event, LightCall, LightClear
-from .nodes import KEY
 from .periods import (
     BACKWARDS,
     CALLS,
-    CARRIED,
     CHANGES,
     NODES,
     OBJECTS,
@@ -28,38 +25,19 @@ from .periods import (
     TENSORS,
     Lengths,
     Tables,
-    moved,
-    moved_node,
     minus,
+    moved,
     plus,
     same_rows,
 )
+from .restore import Iteration, know, know_storage, restore
 from .sources import Site
 from .tape import NodeDraft
-from .tensors import Block, Entry
+from .tensors import Entry
 from .values import DEVICE_BUDGET, Pending, is_finite, norm
 
 if TYPE_CHECKING:
     from .loops import Loops
-
-
-class Iteration:
-    """What is kept of an iteration that is over."""
-
-    __slots__ = ("rows", "log", "made", "blocks", "pending", "figures", "unknown")
-
-    def __init__(self, rows: Tables, log: list[Any], made: list[Entry], blocks: list[Block], figures: Any) -> None:
-        self.rows = rows
-        """Rows that were made, those of its first events."""
-        self.log = log
-        """The events after them."""
-        self.made = made
-        self.blocks = blocks
-        self.pending: list[Pending] = []
-        self.unknown: list[Entry] = []
-        """What was made lightly and has not been registered."""
-        self.figures = figures
-        """(loss, norm of each `.grad` that the engine filled)"""
 
 
 class Light:
@@ -276,54 +254,15 @@ class Light:
             self.settled = len(self.made)
             event: Event = log[-1][0]
             self.tensors.objects = event.objects
-            self._know(made, self.start)
+            know(self, made, self.start)
         previous = self.previous
         if previous.unknown:  # what is alive of it may be met again: the `.grad` that an optimizer takes
             for entry in previous.unknown:
                 tensor = entry()
                 if tensor is not None:
-                    self._know_storage(entry, tensor, self.before, previous.blocks)
+                    know_storage(self, entry, tensor, self.before, previous.blocks)
             previous.unknown = []
         self.reached = self.loops.lengths()
-
-    def _know(self, made: Iterable[Entry], first: Lengths) -> None:
-        """Register storages and nodes of tensors that were noted lightly and are alive."""
-        rows = self.tape.tensors
-        for entry in made:
-            tensor = entry()
-            if tensor is None:
-                continue
-            self._know_storage(entry, tensor, first, self.tensors.made_blocks)
-            node = rows[entry.state][10] if entry.state >= 0 else None
-            if node is not None and node >= first[NODES]:
-                self._mark(tensor.grad_fn, node, first[NODES])
-
-    def _know_storage(self, entry: Entry, tensor: Any, first: Lengths, made: list[Block]) -> None:
-        if entry.storage is None or entry.storage < first[STORAGES]:
-            return
-        blocks, storage = self.tensors.blocks, tensor.untyped_storage()
-        block = blocks.get(id(storage))
-        if block is None or block() is not storage:
-            block = blocks[id(storage)] = Block(storage)
-            block.row = entry.storage
-            made.append(block)
-        elif block.row != entry.storage:
-            raise AssertionError(f"storage {block.row} was taken for {entry.storage}")
-
-    def _mark(self, node: Any, row: int, first: int) -> None:
-        """Give the nodes of a graph their drafts."""
-        drafts = self.tape.nodes
-        stack = [(node, row)]
-        for one, number in stack:
-            draft = drafts[number]
-            if one.metadata.get(KEY) is draft:
-                continue
-            if one.name().removeprefix("torch::autograd::") != draft.name:
-                raise AssertionError(f"{one.name()} was taken for {draft.name}")
-            one.metadata[KEY] = draft
-            for (parent, _), (behind, _) in zip(one.next_functions, draft.edges, strict=True):
-                if behind is not None and behind >= first:
-                    stack.append((parent, behind))
 
     # -- the end of an iteration ------------------------------------------------------------------
     def _turn(self) -> None:
@@ -374,7 +313,7 @@ class Light:
         self.ready = self.events[0] if self.events[0].light else None
 
     def _shift(self) -> None:
-        """Numbers of the running iteration become those of the last complete one, wherever the general code keeps them."""
+        """Numbers of the running iteration become those of the last complete one, where the general code keeps them."""
         start, period, tensors = self.start, self.period, self.tensors
         first, by = start[TENSORS], period[TENSORS]
         for entry in self.made:
@@ -434,7 +373,7 @@ class Light:
         self.settle()
         self.release()
         if self.dropped:
-            self._restore()
+            restore(self)
         for table in (self.owner_of_storage, tensors.last_change):
             for storage in [s for s in table if s >= len(tape.storages)]:
                 del table[storage]
@@ -453,84 +392,3 @@ class Light:
     def at(self, tables: Tables, table: int, number: int) -> Any:
         """A row of the running iteration: on the tape, or among rows that begin with the iteration."""
         return tables[table][number if tables is self.tables else number - self.start[table]]
-
-    def _rows(self, iteration: Iteration) -> Tables:
-        """All rows of an iteration that is over."""
-        rows = [list(table) for table in iteration.rows] or [[] for _ in self.tables]
-        for item in iteration.log:
-            item[0].build(rows, item)
-        return rows
-
-    def _restore(self) -> None:
-        """Put the last complete iteration where its rows stand, and what it took over from the one dropped before it."""
-        tables, before, start = self.tables, self.before, self.start
-        carried = Carried(self)
-        rows = self._rows(self.previous)
-        for table, found in enumerate(rows):
-            if len(found) != self.period[table]:
-                raise AssertionError(f"{len(found)} rows for {self.period[table]} in table {table}")
-            tables[table][before[table] : start[table]] = [
-                moved_node(row, carried.to) if table == NODES else moved(table, row, carried.to) for row in found
-            ]
-        self._know([entry for entry in self.previous.made if entry() is not None], before)
-        leaves = [row for row in self.template[CHANGES] if row[3] == "accumulated" and row[8] is not None]
-        first = {row[1]: i for i, row in reversed(list(enumerate(self.tape.tensors)))}
-        self.tape.loops.append((
-            self.gap, self.site, self.dropped, tuple(self.losses), tuple([first[row[1]] for row in leaves]),
-            tuple(self.norms), tuple(range(before[CALLS], start[CALLS])),
-            tuple([row for (table, _), row in carried.known.items() if table == TENSORS]),
-        ))  # fmt: skip
-
-
-class Carried:
-    """Numbers for the rows of the last complete iteration; what it took over gets rows of its own.
-
-    These stand for tensors of an iteration that was dropped: nothing is known of where they came from.
-    """
-
-    def __init__(self, loop: Light) -> None:
-        self.loop = loop
-        self.known: dict[tuple[int, int], int] = {}
-        self.rows = loop._rows(loop.prior)[TENSORS]
-
-    def to(self, table: int, number: int | None) -> int | None:
-        """The number on the tape of a row that the iteration refers to."""
-        loop = self.loop
-        if number is None or number < loop.before[table]:
-            return number
-        if number >= loop.start[table]:
-            return number - loop.period[table]
-        if table == CALLS:
-            return None
-        if table not in CARRIED:
-            raise AssertionError(f"row {number} of table {table} belongs to an iteration that was dropped")
-        key = table, number
-        if key not in self.known:
-            self.known[key] = self._new(table, number)
-        return self.known[key]
-
-    def _new(self, table: int, number: int) -> int:
-        loop = self.loop
-        if table == OBJECTS:
-            loop.tensors.objects += 1
-            return loop.tensors.objects - 1
-        rows = loop.tables[table]
-        if table == STORAGES:
-            rows.append(loop.template[STORAGES][number - loop.before[STORAGES]])
-            return len(rows) - 1
-        row = self.rows[number - loop.before[TENSORS]]
-        obj, storage = self._back(OBJECTS, row[1]), self._back(STORAGES, row[6])
-        of = row[16] if row[16] is not None and row[16] < loop.before[OBJECTS] else None
-        rows.append((row[0], obj, *row[2:6], storage, *row[7:10], None, 0, None, *row[13:16], of))
-        loop.tape.carried.append((len(rows) - 1, number))
-        return len(rows) - 1
-
-    def _back(self, table: int, number: int | None) -> int | None:
-        """The number on the tape of what a row of the dropped iteration refers to."""
-        loop = self.loop
-        if number is not None and loop.before[table] <= number < loop.start[table]:  # of the iteration before that
-            key = table, -number
-            if key not in self.known:
-                self.known[key] = self._new(table, number)
-            return self.known[key]
-        return self.to(table, number if number is None or number < loop.start[table] else number - loop.period[table])

@@ -23,7 +23,7 @@ from .tensors import TENSOR, Entry
 from .values import is_finite
 
 if TYPE_CHECKING:
-    from .loops import Light
+    from .iterations import Light
 
 STRIDED = torch.strided
 KNOWS_HOOKS = _hooks(True) is None
@@ -34,6 +34,8 @@ class Event:
     """One event of the iteration; the general code notes it."""
 
     light = False
+    at = last = 0
+    """When its first and last row were made."""
 
     def __init__(self, function: Function, site: Site, rows: Tables) -> None:
         self.function = function
@@ -106,6 +108,7 @@ class LightCall(Event):
         known, states = self.loop.entries, self.inputs
         entries: list[Entry] = []
         i = 0
+        entry: Any
         for tensor in tensors:
             entry = known.get(id(tensor))
             if (
@@ -206,7 +209,7 @@ class LightClear(Event):
         if len(args) > 1 and args[1] is not None:
             return None
         owner = args[0]
-        entry = self.loop.entries.get(id(owner))
+        entry: Any = self.loop.entries.get(id(owner))
         if (
             entry is None or entry() is not owner or entry.state != self.state or entry.version != owner._version
             or entry.requires_grad is not owner.requires_grad

@@ -207,6 +207,8 @@ def notices(phrases: Phrases, trouble: str | None) -> list[str]:
     found = []
     if trace.dropped:
         found.append(phrases.count("view.dropped", trace.dropped))
+    if trace.loops:
+        found.append(phrases.count("view.loops", sum(loop.dropped for loop in trace.loops)))
     unseen = sum(call.qualified == "unseen" for call in trace.calls)
     if unseen:
         found.append(phrases.count("view.unseen", unseen))

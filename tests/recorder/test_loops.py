@@ -6,24 +6,24 @@ import collections
 from typing import Any
 
 import pytest
+import torch
 from recorded import Notebook, findings
 from recorder.both import RECORDED, run
 from recorder.reading import programs
+from recorder.test_lifetimes import moments
 
-from autograd_magics.recorder import periods
+from autograd_magics.recorder import Recorder, loops, periods
 from autograd_magics.recorder.iterations import Light
+from autograd_magics.report import Report
 from autograd_magics.trace import Trace
 
 PROGRAMS = programs("loops")
 EARLY = 3
 """Iterations after which a loop is noted lightly here."""
 
-KEPT_WHOLE = {"losses kept", "total kept", "retained gradient"}
-"""Programs whose iterations live on or cannot be noted lightly."""
-
 REFERENCES = {
-    "storage": "storages", "tensor": "tensors", "leaf": "tensors", "call": "calls", "node": "nodes", "result": "tensors",
-    "backward": "backwards", "freed_by": "backwards", "object": "objects", "grad_of": "objects",
+    "storage": "storages", "tensor": "tensors", "leaf": "tensors", "call": "calls", "node": "nodes",
+    "result": "tensors", "backward": "backwards", "freed_by": "backwards", "object": "objects", "grad_of": "objects",
 }  # fmt: skip
 LISTS = {"inputs": "tensors", "outputs": "tensors", "roots": "tensors", "results": "tensors", "nodes": "nodes"}
 PLACES = ("place", "places", "cut_place", "freed_place", "changed_place", "before_places")
@@ -176,9 +176,110 @@ def told(trace: Trace) -> list[Any]:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_what_is_kept_is_what_the_whole_recording_has(name: str, ended: list[Light]) -> None:
-    light, whole, loops = both(PROGRAMS[name], ended)
+    light, whole, ends = both(PROGRAMS[name], ended)
     assert not whole.loops and light.problem is None
-    Same(light, whole, loops).check()
+    Same(light, whole, ends).check()
     assert Trace.from_json(light.to_json()) == light
     assert sum(b.error is not None for b in light.backwards) == sum(b.error is not None for b in whole.backwards)
     assert told(light) == told(whole)
+
+
+@pytest.fixture
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "THRESHOLD", EARLY)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.usefixtures("early")
+def test_the_cell_does_what_it_does_without_a_recording(name: str) -> None:
+    source = PROGRAMS[name].replace("\n#---\n", "\n")
+    assert run(source, RECORDED) == run(source)
+
+
+def test_most_iterations_of_equal_loops_are_dropped(ended: list[Light]) -> None:
+    never = {"losses kept", "total kept", "retained gradient", "leaves made anew", "delta", "random"}
+    never |= {"batches from a list", "state by another name"}
+    for name, source in PROGRAMS.items():
+        light, whole, _ = both(source, ended)
+        assert bool(light.loops) == (name not in never), name
+        if light.loops and name not in ("nested", "one kept now and then"):
+            assert len(light.backwards) < len(whole.backwards) * 0.6, name
+
+
+LIVES = """
+w = torch.ones(2, requires_grad=True)
+x = torch.ones(2)
+for i in range(30):
+    w.grad = None
+    h = watch(w * x)
+    loss = watch((h * h).sum())
+    loss.backward()
+    watch(w.grad)
+    mark()
+    if i == 20:
+        again = watch(h.detach())
+del h
+mark()
+"""
+
+
+@pytest.mark.usefixtures("early")
+def test_tensors_of_a_light_loop_die_when_they_die_in_the_plain_run() -> None:
+    assert moments(LIVES, RECORDED) == moments(LIVES)
+
+
+def test_memory_stays_bounded() -> None:
+    source = PROGRAMS["by hand"].replace("range(40)", "range({n})")
+    short, long = (Notebook().run(source.format(n=n)) for n in (200, 1200))
+    assert len(long.calls) == len(short.calls) < 450 and len(long.tensors) == len(short.tensors)
+    assert long.loops[0].dropped - short.loops[0].dropped == 1000
+
+
+def test_a_loop_tells_its_losses_and_gradients() -> None:
+    source = """
+    w, x, losses, norms = torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([3.0, 4.0]), [], []
+    for i in range(20):
+        w.grad = None
+        loss = ((w * x) ** 2).sum()
+        loss.backward()
+        losses.append(loss.item())
+        norms.append(w.grad.norm().item())
+        with torch.no_grad():
+            w -= 0.001 * w.grad
+    """
+    book = Notebook()
+    trace = book.run(source, loops=EARLY)
+    (loop,) = trace.loops
+    first = book.namespace["losses"].index(loop.losses[0])
+    assert loop.losses == tuple(book.namespace["losses"][first : first + loop.dropped])
+    assert [n for (n,) in loop.norms] == pytest.approx(book.namespace["norms"][first : first + loop.dropped])
+    assert [trace.tensors[leaf].shape for leaf in loop.leaves] == [(2,)] and loop.dropped > 10
+    assert f"{loop.dropped} iterations of equal structure" in Report(trace, lang="en").to_text()
+
+
+@pytest.mark.parametrize("after", ["loss.backward()", "w.grad", "(loss * 2).sum().backward()", "h.grad_fn(loss)"])
+def test_a_later_cell_finds_what_a_loop_left(after: str) -> None:
+    loop = "w = torch.tensor(1.0, requires_grad=True)\nfor i in range(30):\n    w.grad = None\n"
+    loop += "    h = w.exp()\n    loss = h * h\n    loss.backward()"
+    found = []
+    for threshold in (EARLY, 0):
+        book = Notebook()
+        book.run(loop, loops=threshold)
+        trace = book.run(after, loops=threshold)
+        found.append((told(trace), len(trace.nodes), [str(e) for e in book.errors], [c.kind for c in trace.changes]))
+    assert found[0] == found[1]
+
+
+def test_a_failure_in_a_light_loop_never_reaches_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Light, function: Any, args: Any, kwargs: Any, site: Any) -> Any:
+        raise KeyError("broken")
+
+    monkeypatch.setattr(Light, "begin", broken)
+    recorder = Recorder(loops=EARLY, strict=False)
+    recorder.start()
+    w = torch.tensor(1.0, requires_grad=True)
+    for _ in range(20):
+        w.grad = None
+        (w * w).backward()
+    trace = recorder.stop()
+    assert trace.problem is not None and "broken" in trace.problem and w.grad == 2
