@@ -15,7 +15,7 @@ DEVICE_BUDGET = 4096
 
 
 STRIDED = torch.strided
-_dispatch_modes = torch._C._len_torch_dispatch_stack
+dispatch_modes = torch._C._len_torch_dispatch_stack
 
 
 class Pending:
@@ -43,7 +43,7 @@ class Values:
 
     def of_small(self, tensor: torch.Tensor) -> Any:
         """The same for a tensor that is known to be small and strided."""
-        if not self._keep or _dispatch_modes():  # a mode of the user's would see our reading
+        if not self._keep or dispatch_modes():  # a mode of the user's would see our reading
             return None
         if tensor.is_cpu:
             try:

@@ -39,10 +39,10 @@ def test_a_value_is_a_copy() -> None:
 def test_waiting_copies_are_read_together() -> None:
     values = Values(True)
     waiting = [Pending(torch.ones(2)), Pending(torch.tensor(3)), Pending(torch.zeros(1, 2))]
-    values._pending += waiting
+    values.pending += waiting
     values.read()
     assert [plain(w) for w in waiting] == [[1.0, 1.0], 3, [[0.0, 0.0]]]
-    assert all(w.copy is None for w in waiting) and values._pending == []
+    assert all(w.copy is None for w in waiting) and values.pending == []
 
 
 @pytest.mark.parametrize(
