@@ -159,8 +159,14 @@ class CallProbe(TorchFunctionMode):
             self._compiled.watch()
         while frame is not None and frame.f_code is HANDLE:
             frame = frame.f_back.f_back
+        active, site = loops.active, self._tape.sites.at(frame)
+        event = active.ready
         try:
-            return loops.active.begin(function, args, kwargs, self._tape.sites.at(frame))
+            if event is not None and event.function is function and event.site is site:
+                pending = event.begin(args, kwargs)
+                if pending is not None:
+                    return pending
+            return active.begin(function, args, kwargs, site)
         except RuntimeError:  # inference tensors, dead views: nothing for a light loop
             loops.leave()
             return None
@@ -170,9 +176,12 @@ class CallProbe(TorchFunctionMode):
         error: BaseException | None,
     ) -> None:  # fmt: skip
         try:
-            if error is None and loops.active.end(light, result):
+            event, active = light[0], loops.active
+            if error is None and event.end(light, result):
+                active.ready = event.following
+                active.complete = event is active.last
                 return
-            pending = loops.active.unexpected(func, light)
+            pending = active.unexpected(func, light)
         except Exception as trouble:
             loops.abandon()
             self._trouble(trouble)

@@ -21,7 +21,7 @@ from .periods import BACKWARDS, CHANGES, NODES, OBJECTS, STEPS, STORAGES, TENSOR
 from .sources import Site
 from .tape import BackwardDraft
 from .tensors import TENSOR, Entry
-from .values import is_finite
+from .values import at_hand, dispatch_modes, is_finite
 
 if TYPE_CHECKING:
     from .iterations import Light
@@ -179,11 +179,15 @@ class LightBackward(Event):
     # -- on the engine's threads -----------------------------------------------------------------
     def _listener(self, row: int, got: GradientDraft) -> Any:
         ran, heard, wrapped, small = self.ran, self.heard, _wrapped, got[3] is not None
-        value_of, trouble = self.loop.value, self.loop.trouble
+        value_of, trouble, near = self.loop.value, self.loop.trouble, at_hand(got[0], got[2])
 
         def received(one: Any) -> None:
             try:
-                told = (value_of(one) if small else None) if type(one) is TENSOR and not wrapped(one) else UNTOLD
+                told: Any = None
+                if type(one) is not TENSOR or wrapped(one):
+                    told = UNTOLD
+                elif small:
+                    told = one.tolist() if near and not dispatch_modes() else value_of(one)
                 ran.append(row)
                 heard.append(told)
             except Exception as error:

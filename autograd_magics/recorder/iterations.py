@@ -81,7 +81,8 @@ class Light:
         """Events by the lengths of the tables before them."""
         self.events = self._events(learned)
         self.last = self.events[-1]
-        self.ready: Event | None = self.events[0] if self.events[0].light else None
+        self.ready: Any = self.events[0] if self.events[0].light else None
+        """The light event that is expected now."""
         self._begin()
 
     def _forward(self, earlier: Lengths) -> Any:
@@ -177,28 +178,23 @@ class Light:
 
     # -- the calls --------------------------------------------------------------------------------
     def begin(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> Any:
-        """What `end` needs of a call that is expected; None, with the tape ready for it, for any other."""
+        """A call that is not the one expected next; what its end needs where it begins an iteration after all.
+
+        None, with the tape ready for the call, where it is left to the general code.
+        """
         if self.complete and self.cut == (function, site):
             self._turn()
             if self.loops.active is not self:
                 return None
-        event = self.ready
-        if event is not None and event.function is function and event.site is site:
-            pending = event.begin(args, kwargs)  # type: ignore[attr-defined]
-            if pending is not None:
-                return pending
+        if not self.log and self.reached == self.start:
+            event = self.ready
+            if event is not None and event.function is function and event.site is site:
+                pending = event.begin(args, kwargs)
+                if pending is not None:
+                    return pending
         self.settle()
         self._guard(args, kwargs)
         return None
-
-    def end(self, pending: tuple[Any, ...], result: Any) -> bool:
-        """The call has run; False where it did something else than expected: then `unexpected` goes on."""
-        event = pending[0]
-        if not event.end(pending, result):
-            return False
-        self.ready = event.following
-        self.complete = event is self.last
-        return True
 
     def unexpected(self, func: Any, pending: tuple[Any, ...]) -> Any:
         """What the general code needs to note a call that failed or did something else; the loop ends."""

@@ -20,7 +20,7 @@ from .periods import CALLS, CHANGES, NODES, OBJECTS, SAVED, STORAGES, TENSORS, L
 from .sources import Site
 from .tape import CallDraft, NodeDraft
 from .tensors import TENSOR, Entry
-from .values import is_finite
+from .values import at_hand, dispatch_modes, is_finite
 
 if TYPE_CHECKING:
     from .iterations import Light
@@ -78,6 +78,9 @@ class LightCall(Event):
         self.finite = self.valued and is_finite(row[15])
         self.versioned = any(saved[9] for saved in rows[SAVED])
         self.grad_enabled = self.draft.grad_enabled
+        self.anywhere = self.plain <= 0
+        """Whether arguments that may differ from those of the template say where the result is."""
+        self.at_hand = at_hand(self.shape, self.device)
 
     @staticmethod
     def fits(rows: Tables, first: Lengths, objects: int) -> bool:
@@ -126,7 +129,7 @@ class LightCall(Event):
         if (
             type(result) is not TENSOR or result.shape != self.shape or result.requires_grad is not self.requires_grad
             or result.dtype is not self.dtype or result.layout is not STRIDED or result._is_view() is not self.is_view
-            or result.device != self.device or result._version or _hooks(True) is not None
+            or (self.anywhere and result.device != self.device) or result._version or _hooks(True) is not None
         ):  # fmt: skip
             return False
         i = 0
@@ -139,9 +142,11 @@ class LightCall(Event):
         old = loop.entries.get(key)
         if old is not None and old() is not None:
             return False
-        value = loop.value(result) if self.valued else None
-        if self.valued and value is None:
-            return False
+        value = None
+        if self.valued:
+            value = result.tolist() if self.at_hand and not dispatch_modes() else loop.value(result)
+            if value is None:
+                return False
         entry = loop.entries[key] = Entry(result)
         entry.object, entry.state, entry.version, entry.storage = self.object, self.state, 0, self.storage
         entry.requires_grad, entry.grad_of = self.requires_grad, None

@@ -56,6 +56,8 @@ class Learner:
     def __init__(self, loops: Loops, site: Site, anchor: Anchor) -> None:
         self.loops = loops
         self.site = site
+        self.ready = None
+        """No event is expected yet."""
         self.anchor = anchor
         self.size = anchor.size
         self.scouted = anchor.end

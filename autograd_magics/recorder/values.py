@@ -16,7 +16,8 @@ are worth more than the figures of one more layer.
 from __future__ import annotations
 
 import sys
-from math import hypot, isfinite
+from collections.abc import Sequence
+from math import hypot, isfinite, prod
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ BLOCK = 512
 """The least that a device gives to a copy, in bytes."""
 
 STRIDED = torch.strided
-_dispatch_modes = torch._C._len_torch_dispatch_stack
+dispatch_modes = torch._C._len_torch_dispatch_stack
 _SEVERAL_STREAMS = ("cuda", "xpu")
 
 
@@ -103,7 +104,7 @@ class Values:
     def of_small(self, tensor: torch.Tensor) -> Any:
         """The same for a tensor that is known to be strided and of no more than `limit` elements."""
         size = tensor.numel()
-        if size > self.limit or _dispatch_modes():  # a mode of the user's would see our reading
+        if size > self.limit or dispatch_modes():  # a mode of the user's would see our reading
             return None
         if size > SMALL:
             try:
@@ -192,6 +193,11 @@ def _read_together(items: list[Pending]) -> None:
         shape, count = item.copy.shape, item.copy.numel()  # type: ignore[union-attr]
         item.value = flat[start : start + count].reshape(shape).tolist()
         start += count
+
+
+def at_hand(shape: Sequence[int], device: torch.device) -> bool:
+    """Whether the values of such tensors are copied whole, and at once."""
+    return device.type == "cpu" and prod(shape) <= SMALL
 
 
 def is_finite(value: Any) -> bool:
