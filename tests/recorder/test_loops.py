@@ -94,7 +94,8 @@ class Same:
                     table_rows = [row for row in table_rows if row.kind == "step"]
                 rows += table_rows[first : first + count]
                 shift[table] += count
-            found.append((min(r.at for r in rows), max(r.at if type(r) is OptimizerStep else getattr(r, "end", r.at) for r in rows)))
+            ends = [r.at if type(r) is OptimizerStep else getattr(r, "end", r.at) for r in rows]
+            found.append((min(r.at for r in rows), max(ends)))
         return found
 
     def kept_light(self, table: str) -> list[Any]:
