@@ -347,6 +347,27 @@ class Hook(NamedTuple):
     places: Ids
 
 
+class Loop(NamedTuple):
+    """Iterations of equal structure that are not kept: one like them comes before, and the last one after."""
+
+    id: int
+    at: int
+    places: Ids
+    """The backward with which an iteration ends."""
+    dropped: int
+    """How many are not kept."""
+    losses: tuple[Value, ...]
+    """For each of them: the value that backward began from, None where it is not known."""
+    leaves: Ids
+    """Tensors whose `.grad` the engine filled in each iteration."""
+    norms: tuple[tuple[Value, ...], ...]
+    """For each iteration: the norm of the `.grad` of each leaf, None where it is not known."""
+    calls: Ids
+    """The calls of the iteration that is kept in their place: the last one of this structure."""
+    carried: Ids
+    """What that iteration took over from the one before it, which is not kept: tensors whose making is not told."""
+
+
 class Warned(NamedTuple):
     """A Python warning of PyTorch's own."""
 
@@ -443,7 +464,7 @@ class History(NamedTuple):
 TABLES: dict[str, type] = {
     "sources": Source, "places": Place, "storages": Storage, "tensors": Tensor, "names": Name,
     "calls": Call, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
-    "steps": Step, "changes": GradChange, "hooks": Hook, "warnings": Warned, "optimizers": Optimizer,
+    "steps": Step, "changes": GradChange, "hooks": Hook, "loops": Loop, "warnings": Warned, "optimizers": Optimizer,
     "optimizer_steps": OptimizerStep, "holders": Holder, "formulas": Formula, "history": History,
 }  # fmt: skip
 
@@ -471,6 +492,7 @@ class Trace:
     steps: tuple[Step, ...] = ()
     changes: tuple[GradChange, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    loops: tuple[Loop, ...] = ()
     warnings: tuple[Warned, ...] = ()
     optimizers: tuple[Optimizer, ...] = ()
     optimizer_steps: tuple[OptimizerStep, ...] = ()
@@ -601,6 +623,7 @@ _REFERENCES: dict[str, str] = {
     "results": "tensors", "leaf": "tensors", "result": "tensors", "call": "calls", "node": "nodes",
     "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
     "before_places": "places", "cut_place": "places", "changed_place": "places",
+    "leaves": "tensors", "carried": "tensors", "calls": "calls",
     "parameters": "tensors", "skipped": "tensors", "optimizer": "optimizers", "given": "tensors",
 }  # fmt: skip
 

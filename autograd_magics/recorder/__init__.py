@@ -34,6 +34,7 @@ from . import holders, memory, names, recipe, stories
 from .calls import CallProbe
 from .freeze import code_called, failure_of, freeze
 from .grads import Grads
+from .loops import Loops
 from .nodes import Nodes
 from .optimizers import OptimizerProbe
 from .shared import WatchedBackwards
@@ -59,13 +60,14 @@ class Recorder:
     base: code object at which the frames of a call end (the function with the `with` statement).
     strict: raise failures of ours; by default only when the environment says so.
     limit: calls to record at most.  values: what to note of values (`recorder/values.py`), within a budget of bytes.
+    loops: iterations of equal size after which a loop is noted lightly, 0 for never; None for the usual number.
     """
 
     def __init__(
         self, *, sources: SourceBook | None = None,
         namespace: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
         base: types.CodeType | None = None, strict: bool | None = None, limit: int = LIMIT,
-        values: str | bool = "small", values_budget: int = VALUES_BUDGET,
+        values: str | bool = "small", values_budget: int = VALUES_BUDGET, loops: int | None = None,
     ) -> None:  # fmt: skip
         self._strict = is_strict() if strict is None else strict
         provider = namespace if callable(namespace) else (lambda: namespace or {})
@@ -80,7 +82,8 @@ class Recorder:
         backwards = WatchedBackwards(
             self._tape, self._tensors, self._nodes, self._grads, self._values, self._note_trouble
         )  # fmt: skip
-        self._calls = CallProbe(self._tape, self._tensors, self._grads, backwards, self._note_trouble)
+        self._loops = Loops(self._tape, self._tensors, self._grads, backwards, self._note_trouble, loops)
+        self._calls = CallProbe(self._tape, self._tensors, self._grads, backwards, self._loops, self._note_trouble)
         self._warnings = WarningProbe(self._tape, self._note_trouble)
         self._optimizers = OptimizerProbe(self._tape, self._tensors, provider, self._note_trouble)
         self._trouble: Exception | None = None
@@ -121,11 +124,13 @@ class Recorder:
 
     def _finish(self, error: BaseException | None) -> Trace:
         tape = self._tape
+        self._guarded(self._loops.settled)
         self._guarded(self._unseen.settle)
         self._guarded(self._values.read)
         self._guarded(self._grads.settle)
         self._guarded(self._optimizers.settle)
         self._guarded(lambda: names.assigned(tape))
+        self._guarded(lambda: names.carried(tape))
         self._guarded(lambda: names.found(tape, self._tensors, self._namespace))
         self._guarded(lambda: names.used(tape))
         self._guarded(lambda: memory.remember(tape, self._tensors))

@@ -150,7 +150,7 @@ class Backwards:
         tape, state = self._tape, self._tensors.state
         roots = tuple([state(root) for root in request.roots])
         inputs = None if request.inputs is None else tuple([state(t) for t in request.inputs])
-        gradients = tuple([self._gradient(g) for g in request.gradients])
+        gradients = tuple([self.gradient(g) for g in request.gradients])
         if len(gradients) != len(roots):
             gradients = (*gradients, *[None] * (len(roots) - len(gradients)))[: len(roots)]
         order = 1
@@ -266,7 +266,7 @@ class Backwards:
                 try:
                     if others():
                         with alone():
-                            steps[row] = (self._gradient(one),)
+                            steps[row] = (self.gradient(one),)
                     elif (type(one) is plain or type(one) is parameter) and not wrapped(one):
                         steps[row] = ((one.shape, one.dtype, one.device, value_of(one)),)
                     else:
@@ -284,7 +284,7 @@ class Backwards:
         def received(gradients: Any) -> None:
             try:
                 with alone():
-                    run.steps[row] = tuple([self._gradient(g) for g in gradients])
+                    run.steps[row] = tuple([self.gradient(g) for g in gradients])
             except Exception as error:
                 self._trouble(error)
 
@@ -296,13 +296,14 @@ class Backwards:
         def sender(sent: Any, received: Any) -> None:
             try:
                 with alone():
-                    run.sent[row] = tuple([self._gradient(g) for g in sent])
+                    run.sent[row] = tuple([self.gradient(g) for g in sent])
             except Exception as error:
                 self._trouble(error)
 
         return sender
 
-    def _gradient(self, gradient: Any) -> GradientDraft | None:
+    def gradient(self, gradient: Any) -> GradientDraft | None:
+        """A gradient as it travels: None of what is no plain tensor."""
         if not _is_plain(gradient):
             return None
         return (tuple(gradient.shape), gradient.dtype, gradient.device, self._values.of(gradient))
@@ -345,7 +346,7 @@ class Backwards:
         for row in quiet:
             grad = run.leaves[row].grad
             if grad is not None:
-                got = quiet[row] = self._gradient(grad)
+                got = quiet[row] = self.gradient(grad)
                 run.steps[row] = (got,)
                 ticks.append(last.get(row, 0) or self._tape.tick())
 

@@ -30,46 +30,38 @@ from .functions import (
     WRITE_DATA,
     WRITE_GRAD,
     Function,
-    sort_argument,
+    changed_inputs,
+    sort_arguments,
+    tensors_in,
+    worth_a_row,
 )
 from .grads import Grads
+from .loops import Loops
 from .sources import is_user_file
 from .tape import CallDraft, Tape
-from .tensors import EXACT, PARAMETER, Entry, Tensors, alone, version_of
+from .tensors import EXACT, Entry, Tensors, alone, version_of
 from .tracebacks import HANDLE, without_ours
 from .unseen import inside_function
 
 FACTORIES = ("_like", "new_")
 TENSOR = torch.Tensor
-SCALARS = frozenset({int, float, bool, str})
 LIBRARY = object()
 """Stands for a site in torch's own code: optimizers read `.grad` all the time."""
-TUPLE_ITERATOR = type(iter(()))
-
-
-def tensors_in(result: Any) -> list[torch.Tensor]:
-    """The tensors that a call gave back."""
-    if type(result) in EXACT:
-        return [result]
-    if isinstance(result, (tuple, list)):
-        return [item for item in result if type(item) in EXACT]
-    if type(result) is TUPLE_ITERATOR:  # `for row in x`: looked into without taking anything out
-        left = result.__reduce__()[1][0]
-        return [item for item in left if type(item) in EXACT] if isinstance(left, tuple) else []
-    return []
 
 
 class CallProbe(TorchFunctionMode):
     """Sees every call of torch's Python API on the thread it was started on."""
 
     def __init__(
-        self, tape: Tape, tensors: Tensors, grads: Grads, backwards: Backwards, trouble: Callable[[Exception], None]
-    ) -> None:
+        self, tape: Tape, tensors: Tensors, grads: Grads, backwards: Backwards, loops: Loops,
+        trouble: Callable[[Exception], None],
+    ) -> None:  # fmt: skip
         super().__init__()
         self._tape = tape
         self._tensors = tensors
         self._grads = grads
         self._backwards = backwards
+        self._loops = loops
         self._trouble = trouble
         self._common = CommonCalls(tape, tensors, backwards.nodes, tensors.values)
         self._functions: dict[Any, Function] = {}
@@ -86,7 +78,8 @@ class CallProbe(TorchFunctionMode):
             kwargs = {}
         if _compiling():  # constant for the compiler: what it compiles is the plain call
             return func(*args, **kwargs)
-        pending = None
+        pending = light = None
+        loops = self._loops
         try:
             try:
                 function = self._functions[func]
@@ -97,7 +90,11 @@ class CallProbe(TorchFunctionMode):
             kind = function.kind
             if kind:
                 frame = _frame(1)
-                if kind == READ_GRAD and frame.f_code in self._readers and not _others():
+                if loops.active is not None:
+                    light = self._before_light(loops, function, args, kwargs, frame)
+                if light is not None:
+                    pass
+                elif kind == READ_GRAD and frame.f_code in self._readers and not _others():
                     pending = LIBRARY
                 elif _others():
                     with alone():
@@ -111,13 +108,20 @@ class CallProbe(TorchFunctionMode):
         except BaseException as error:
             # a bare raise adds no entry of its own: the user sees the frames of the plain run
             error.__traceback__ = without_ours(error.__traceback__)
-            if pending is not None:
+            if light is not None:
+                self._after_light(loops, function, func, args, light, None, error)
+            elif pending is not None:
                 self._after(function, args, pending, None, error)
             raise
+        if light is not None:
+            self._after_light(loops, function, func, args, light, result, None)
+            return result
         if pending is LIBRARY:
             self._glance(args[0], result)
         elif pending is not None:
             self._after(function, args, pending, result, None)
+        if loops.active is not None and function.kind:
+            self._absorb(loops, result)
         return result
 
     # -- before and after ----------------------------------------------------------------------
@@ -143,24 +147,56 @@ class CallProbe(TorchFunctionMode):
             return self._backwards.begin(func, args, kwargs, site)
         return site if type(args[0]) in EXACT else None
 
+    # -- loops ---------------------------------------------------------------------------------------
+    def _before_light(
+        self, loops: Loops, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any
+    ) -> Any:
+        """What a loop needs to note a call that it expects; None where it goes the general way."""
+        if _others() or _transforming() or _tracing() is not None:
+            loops.leave()
+            return None
+        if MODULE in _modules and not self._compiled.watching:
+            self._compiled.watch()
+        while frame is not None and frame.f_code is HANDLE:
+            frame = frame.f_back.f_back
+        active, site = loops.active, self._tape.sites.at(frame)
+        event = active.ready
+        try:
+            if event is not None and event.function is function and event.site is site:
+                pending = event.begin(args, kwargs)
+                if pending is not None:
+                    return pending
+            return active.begin(function, args, kwargs, site)
+        except RuntimeError:  # inference tensors, dead views: nothing for a light loop
+            loops.leave()
+            return None
+
+    def _after_light(
+        self, loops: Loops, function: Function, func: Any, args: tuple[Any, ...], light: Any, result: Any,
+        error: BaseException | None,
+    ) -> None:  # fmt: skip
+        try:
+            event, active = light[0], loops.active
+            if error is None and event.end(light, result):
+                active.ready = event.following
+                active.complete = event is active.last
+                return
+            pending = active.unexpected(func, light)
+        except Exception as trouble:
+            loops.abandon()
+            self._trouble(trouble)
+            return
+        self._after(function, args, pending, result, error)
+
+    def _absorb(self, loops: Loops, result: Any) -> None:
+        try:
+            loops.active.after(result)
+        except Exception as trouble:
+            loops.abandon()
+            self._trouble(trouble)
+
     def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], site: Any) -> Pending:
-        tensors: list[torch.Tensor] = []
-        slots: list[Any] = []
-        constants: list[tuple[Any, Any]] = []
-        position = 0
-        for value in args:
-            kind = type(value)
-            if kind is TENSOR or kind is PARAMETER:
-                tensors.append(value)
-                slots.append(position)
-            elif kind in SCALARS:
-                constants.append((position, value))
-            elif value is not None:
-                sort_argument(position, value, tensors, slots, constants)
-            position += 1
-        if kwargs:
-            for key, value in kwargs.items():
-                sort_argument(key, value, tensors, slots, constants)
+        tensors, slots, constants = sort_arguments(args, kwargs)
         entries: list[Entry] = []
         states: list[int] = []
         known = self._tensors.entries
@@ -174,9 +210,8 @@ class CallProbe(TorchFunctionMode):
             entries.append(entry)
             states.append(entry.state)
         return (
-            self._tape.tick(), site, _grad_enabled(), tensors, tuple(slots), tuple(constants) if constants else (),
-            entries, tuple(states),
-        )  # fmt: skip
+            self._tape.tick(), site, _grad_enabled(), tensors, slots, constants, entries, tuple(states),
+        )
 
     def _after(
         self, function: Function, args: tuple[Any, ...], pending: Any, result: Any, error: BaseException | None
@@ -208,6 +243,7 @@ class CallProbe(TorchFunctionMode):
             self._after_call(function, pending, result, error)
         elif kind == BACKWARD:
             self._backwards.end(pending, result, error)
+            self._loops.ended(pending.site, error)
         elif error is None:
             self._after_attribute(kind, args, pending, result)
 
@@ -236,8 +272,8 @@ class CallProbe(TorchFunctionMode):
                 draft.end = tape.tick()
                 return
         outputs = [result] if type(result) in EXACT else tensors_in(result)
-        changed = _changed(tensors, entries)
-        if not outputs and not changed and error is None and not _worth_a_row(function, tensors):
+        changed = changed_inputs(tensors, entries)
+        if not outputs and not changed and error is None and not worth_a_row(function, tensors):
             return
         draft = CallDraft(
             at, at, function.name, function.qualified, site, states, slots, constants, (),
@@ -357,25 +393,6 @@ class CallProbe(TorchFunctionMode):
         for mode in reversed(above):
             push_mode(mode)
         self._above = None
-
-
-def _changed(tensors: list[torch.Tensor], entries: list[Entry]) -> list[torch.Tensor]:
-    """The inputs whose version moved while the call ran."""
-    changed: list[torch.Tensor] = []
-    for tensor, entry in zip(tensors, entries, strict=True):
-        try:
-            version = tensor._version
-        except RuntimeError:  # inference tensors have none
-            continue
-        if version != entry.version and not any(tensor is one for one in changed):
-            changed.append(tensor)
-    return changed
-
-
-def _worth_a_row(function: Function, inputs: list[torch.Tensor]) -> bool:
-    if function.name == "retain_grad" or function.leaves == "numpy":
-        return True
-    return function.leaves is not None and any(t.requires_grad for t in inputs)
 
 
 _frame = sys._getframe

@@ -74,6 +74,7 @@ class CommonCalls:
         block = tensors.blocks.get(id(storage))
         if block is None or block() is not storage:
             block = tensors.blocks[id(storage)] = Block(storage)
+            tensors.made_blocks.append(block)
             block.row = len(tape.storages)
             tape.storages.append((storage.nbytes(), result.device))
         call, state, requires_grad = len(calls), len(rows), result.requires_grad
@@ -87,6 +88,7 @@ class CommonCalls:
         tensors.objects += 1
         entry.state, entry.version, entry.requires_grad, entry.storage = state, 0, requires_grad, block.row
         entry.grad_of = None
+        tensors.made.append(entry)
         value = self._value(result) if result.numel() <= self._limit else None
         now, node, row, fresh, nr = tick(), None, None, None, 0
         if requires_grad:

@@ -17,6 +17,7 @@ from ..trace import (
     GradChange,
     Holder,
     Hook,
+    Loop,
     Name,
     Node,
     Saved,
@@ -59,6 +60,7 @@ class Frozen:
             "changes": tuple(self.changes()),
             "formulas": formulas.rows({node.name for node in tape.nodes}),
             "hooks": tuple([Hook(i, *row[:4], self.of_site(row[4])) for i, row in enumerate(tape.hooks)]),
+            "loops": tuple(self.loops()),
             "warnings": tuple(
                 [warned((i, *row[:3], self.of_site(row[3]))) for i, row in enumerate(tape.warnings)]
             ),
@@ -159,6 +161,14 @@ class Frozen:
                 behind = [(received.get((backward, parent), nothing), nr) for parent, nr in nodes[node].edges]
                 parts = tuple([got[nr] if nr < len(got) else None for got, nr in behind])
             yield make((i, at, backward, node, received[backward, node], parts))
+
+    def loops(self) -> Iterator[Loop]:
+        for i, (at, site, dropped, losses, leaves, norms, calls, carried) in enumerate(self.tape.loops):
+            yield Loop(
+                i, at, self.of_site(site), dropped, tuple([plain(loss) for loss in losses]), leaves,
+                tuple([tuple([plain(norm) for norm in one]) for one in norms]), calls,
+                carried,
+            )  # fmt: skip
 
     def changes(self) -> Iterator[GradChange]:
         make, one, of_site = maker(GradChange), self.gradients.one, self.of_site

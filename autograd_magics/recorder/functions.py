@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .backward import ENTRIES
-from .tensors import EXACT
+from .tensors import EXACT, PARAMETER, TENSOR, Entry
 
 GETTER = type(torch.Tensor.grad.__get__)  # type: ignore[union-attr]
 
@@ -34,6 +34,10 @@ LEAVES_TORCH = {
 NAMED_CUTS = {"detach": "detach", "detach_": "detach", "data": "data", "tensor": "copy", "as_tensor": "copy"}
 
 SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD, HOOK = range(8)
+
+SCALARS = frozenset({int, float, bool, str})
+
+TUPLE_ITERATOR = type(iter(()))
 
 HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 
@@ -205,6 +209,62 @@ def _mixed(value: Any, slots: list[Any], first: int) -> None:
 
 def _is_plain(value: slice) -> bool:
     return all(part is None or type(part) is int for part in (value.start, value.stop, value.step))
+
+
+def sort_arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[torch.Tensor], tuple[Any, ...], tuple[tuple[Any, Any], ...]]:
+    """The tensors among a call's arguments, position or keyword of each, and its plain values."""
+    tensors: list[torch.Tensor] = []
+    slots: list[Any] = []
+    constants: list[tuple[Any, Any]] = []
+    position = 0
+    for value in args:
+        kind = type(value)
+        if kind is TENSOR or kind is PARAMETER:
+            tensors.append(value)
+            slots.append(position)
+        elif kind in SCALARS:
+            constants.append((position, value))
+        elif value is not None:
+            sort_argument(position, value, tensors, slots, constants)
+        position += 1
+    if kwargs:
+        for key, value in kwargs.items():
+            sort_argument(key, value, tensors, slots, constants)
+    return tensors, tuple(slots), tuple(constants)
+
+
+def tensors_in(result: Any) -> list[torch.Tensor]:
+    """The tensors that a call gave back."""
+    if type(result) in EXACT:
+        return [result]
+    if isinstance(result, (tuple, list)):
+        return [item for item in result if type(item) in EXACT]
+    if type(result) is TUPLE_ITERATOR:  # `for row in x`: looked into without taking anything out
+        left = result.__reduce__()[1][0]
+        return [item for item in left if type(item) in EXACT] if isinstance(left, tuple) else []
+    return []
+
+
+def worth_a_row(function: Function, inputs: list[torch.Tensor]) -> bool:
+    """Whether a call is noted although no tensor came of it."""
+    if function.name == "retain_grad" or function.leaves == "numpy":
+        return True
+    return function.leaves is not None and any(t.requires_grad for t in inputs)
+
+
+def changed_inputs(tensors: list[torch.Tensor], entries: list[Entry]) -> list[torch.Tensor]:
+    """The inputs whose version moved while the call ran."""
+    changed: list[torch.Tensor] = []
+    for tensor, entry in zip(tensors, entries, strict=True):
+        try:
+            version = tensor._version
+        except RuntimeError:  # inference tensors have none
+            continue
+        if version != entry.version and not any(tensor is one for one in changed):
+            changed.append(tensor)
+    return changed
 
 
 def _slice_text(value: slice) -> str:

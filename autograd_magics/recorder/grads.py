@@ -27,9 +27,9 @@ class Grads:
         self._tape = tape
         self._tensors = tensors
         self._values = values
-        self._held: dict[int, Held] = {}
+        self.held: dict[int, Held] = {}
         self._owners: dict[int, weakref.ref[torch.Tensor]] = {}
-        self._owner_of_storage: dict[int, int] = {}
+        self.owner_of_storage: dict[int, int] = {}
 
     # -- what the user's code does -------------------------------------------------------------
     def access(self, attribute: str, owner: torch.Tensor, site: Site, result: int | None, node: int | None) -> None:
@@ -40,7 +40,7 @@ class Grads:
     def glance(self, owner: torch.Tensor, grad: Any) -> None:
         """Somebody looked at a `.grad`: note it only if it is not what it was."""
         entry = self._tensors.entries.get(id(owner))
-        held = self._held.get(entry.object) if entry is not None and entry() is owner else None
+        held = self.held.get(entry.object) if entry is not None and entry() is owner else None
         if held is None or self._differs(held, grad):
             self._look(owner, grad)
 
@@ -56,7 +56,7 @@ class Grads:
     def written(self, owner: torch.Tensor, value: Any, site: Site) -> None:
         """`.grad` was assigned to or deleted."""
         entry = self._tensors.current(owner)
-        before = self._held.get(entry.object) or memory.held(owner)
+        before = self.held.get(entry.object) or memory.held(owner)
         if value is not None and before is not None and not self._differs(before, value):
             return  # `w.grad *= 2` puts back what it changed in place
         gradient = self._learn(entry, value)
@@ -74,7 +74,7 @@ class Grads:
             owner = self._owner(entry)
             if owner is None:
                 continue
-            before = self._held.get(self._object(owner))
+            before = self.held.get(self._object(owner))
             grad = owner.grad
             gradient = self._gradient(grad)
             kind = "zeroed" if draft.name in ("zero_", "_foreach_zero_") or _is_zero(gradient) else "changed"
@@ -98,7 +98,7 @@ class Grads:
         added: what the leaf received.  gradient: what `.grad` holds, where that has been read already.
         """
         entry = self._tensors.entry(leaf)
-        before = self._held.get(entry.object)
+        before = self.held.get(entry.object)
         grad = leaf.grad
         if added is None and not self._differs(before, grad):
             return grad
@@ -118,20 +118,20 @@ class Grads:
             return None
         obj = entry.grad_of
         if obj is None and entry.storage is not None:
-            obj = self._owner_of_storage.get(entry.storage)
+            obj = self.owner_of_storage.get(entry.storage)
         ref = self._owners.get(obj) if obj is not None else None
         return ref() if ref is not None else None
 
     def _look(self, owner: torch.Tensor, grad: Any) -> None:
         """Compare a `.grad` with what it last held; a difference nobody saw becomes a row."""
         entry = self._tensors.entry(owner)
-        held = self._held.get(entry.object)
+        held = self.held.get(entry.object)
         first = held is None
         if held is None:
             held = memory.held(owner)
         if held is not None and not self._differs(held, grad):
             self._learn(entry, grad, held.gradient)
-            self._held[entry.object] = held
+            self.held[entry.object] = held
             if first and held.site is not None:
                 state = self._tensors.state(owner)
                 self._change(entry.object, state, "earlier", None, held.site, None, None, held.gradient)
@@ -158,7 +158,7 @@ class Grads:
         if storage is None:
             storage = entry.storage = self._tensors.storage(grad)
         if storage is not None:
-            self._owner_of_storage[storage] = obj
+            self.owner_of_storage[storage] = obj
         return gradient if gradient is not None else self._gradient(grad)
 
     def _keep(self, mine: Entry, grad: Any, gradient: GradientDraft | None, site: Site | None) -> None:
@@ -166,7 +166,7 @@ class Grads:
             held = Held(self._tensors.entry(grad), version_of(grad), gradient, site)
         else:
             held = Held(None, 0, gradient, site)
-        self._held[mine.object] = held
+        self.held[mine.object] = held
 
     def _gradient(self, grad: Any) -> GradientDraft | None:
         if type(grad) not in EXACT:
@@ -184,7 +184,7 @@ class Grads:
     def settle(self) -> None:
         """When the recording ends: remember for later cells what every `.grad` holds, in plain numbers."""
         self._note_earlier()
-        for obj, held in self._held.items():
+        for obj, held in self.held.items():
             ref = self._owners.get(obj)
             owner = ref() if ref is not None else None
             if owner is not None:
@@ -206,7 +206,7 @@ class Grads:
             grad = leaf.grad
             if type(grad) not in EXACT:
                 continue
-            held = self._held.get(entry.object) or memory.held(leaf)
+            held = self.held.get(entry.object) or memory.held(leaf)
             if held is None or self._differs(held, grad):
                 held = Held(None, 0, self._gradient(grad), None)
             self._change(entry.object, entry.state, "earlier", None, held.site, None, None, held.gradient)

@@ -39,6 +39,15 @@ def listen(node: Any, draft: NodeDraft, hook: Hook) -> dict[int, Hook]:
     return hooks
 
 
+def hand_over(pairs: list[tuple[Any, dict[int, Hook]]]) -> None:
+    """Give nodes of one input their dicts of hooks."""
+    with _handing_over:
+        for node, hooks in pairs:
+            _carrier._backward_hooks = hooks
+            node._register_hook_dict(_carrier)
+        _carrier._backward_hooks = None
+
+
 @functools.cache
 def can_listen() -> bool:
     """Whether this release of torch has such hooks and calls them as we expect."""

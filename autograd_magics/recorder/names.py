@@ -2,6 +2,7 @@
 
 * `Namespace.name_of(tensor)`: the variable that held a tensor when the recording began.
 * `assigned(tape)`: names from the instructions after each call, each iteration's own.
+* `carried(tape)`: the same of tensors that a loop's iteration took over from one that was dropped.
 * `found(tape, tensors, namespace)`: at the end, variables and module parameters of tensors still alive.
 * `used(tape, places)`: for inputs that still have none, the expression they stand for at a call.
 """
@@ -76,6 +77,14 @@ def assigned(tape: Tape) -> None:
                 continue  # one name for a whole tuple
             if (output or 0) < len(call.outputs):
                 tape.names.append((call.end, name, call.outputs[output or 0], place, function))
+
+
+def carried(tape: Tape) -> None:
+    """Append the names of tensors that came out of an iteration that is not kept: those of the one after it."""
+    rows = {number: row for row, number in tape.carried}
+    for at, name, number, place, function in list(tape.names) if rows else ():
+        if number in rows and at > tape.tensors[rows[number]][0]:
+            tape.names.append((tape.tensors[rows[number]][0], name, rows[number], place, function))
 
 
 def found(tape: Tape, tensors: Tensors, namespace: Namespace) -> None:

@@ -36,6 +36,9 @@ ZERO_GRAD = Optimizer.zero_grad.__code__
 OURS = "/torch/optim/"
 """Files whose frames may stand between the user's `opt.step()` and the hook."""
 
+LATEST = 4
+"""Steps at the end of the tape among which the one that ends is looked for: a closure of one may run another."""
+
 RECEIVER = re.compile(r"\s*([A-Za-z_]\w*(?:\.\w+|\[\w+\])*)\.(?:step|zero_grad)\s*\(")
 
 _stepped: weakref.WeakSet[Optimizer] = weakref.WeakSet()
@@ -113,7 +116,10 @@ class OptimizerProbe:
         while number is not None and self._open:  # those above it raised, and somebody caught that
             draft = self._open.pop()
             if draft.optimizer == number:
-                draft.end = self._tape.tick()
+                end = self._tape.tick()
+                for one in (draft, *self._tape.optimizer_steps[-LATEST:]):  # a loop may have made a copy
+                    if one.at == draft.at:
+                        one.end = end
                 return
 
     def _note(self, optimizer: Optimizer, frame: Any) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from ..trace import Trace
 from . import recipe
-from .calls import tensors_in
+from .functions import tensors_in
 from .plan import Plan, Refused, Step
 from .recipe import Lost, Row
 

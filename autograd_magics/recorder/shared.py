@@ -37,6 +37,9 @@ class SharedMemory:
     def look(self) -> None:
         """Add a state of every tensor saved since the last look whose values are not what they were then."""
         tape = self._tape
+        # a loop that was noted lightly has taken rows back
+        self._calls, self._saved = min(self._calls, len(tape.calls)), min(self._saved, len(tape.saved))
+        self._rows = min(self._rows, len(tape.tensors))
         for call in tape.calls[self._calls :]:
             if call.name in EXPORTS:
                 self._exported.update(tape.tensors[row][6] for row in call.inputs)

@@ -112,6 +112,10 @@ class Tape:
         self.changes: list[tuple[Any, ...]] = []
         self.hooks: list[tuple[int, int, str, str, Site]] = []
         """Hooks put on tensors: (at, tensor row, kind, name of the function, site)."""
+        self.loops: list[tuple[Any, ...]] = []
+        """Dropped iterations: (at, site, how many, losses, leaves, norms of their gradients, calls, carried)."""
+        self.carried: list[tuple[int, int]] = []
+        """Tensors taken over from a dropped iteration: (row, row of the same tensor one iteration later)."""
         self.warnings: list[tuple[int, str, str, Site]] = []
         self.optimizers: list[Any] = []
         self.optimizer_steps: list[Any] = []

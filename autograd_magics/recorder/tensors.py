@@ -6,6 +6,7 @@ objects, which PyTorch keeps for as long as the C++ side lives.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import weakref
 from collections.abc import Callable
@@ -83,9 +84,12 @@ class Tensors:
         self.entries: dict[int, Entry] = {}
         """By `id`: good only while the entry's reference leads back to that very object."""
         self.objects = 0
+        self.made: Any = collections.deque(maxlen=0)
+        """Gets every new entry, for a loop that wants to know what its iterations make."""
+        self.made_blocks: Any = collections.deque(maxlen=0)
         self.blocks: dict[int, Block] = {}
         """By `id` of the storage: good only while the reference leads back to that very storage."""
-        self._retained: dict[int, Entry] = {}
+        self.retained: dict[int, Entry] = {}
         self.last_change: dict[int, int] = {}
         """By storage row: the call that last changed it in place."""
         self.node_of: Callable[[torch.Tensor, int | None], int | None] = lambda tensor, call: None
@@ -116,6 +120,7 @@ class Tensors:
         entry.requires_grad = False
         entry.storage = None
         entry.grad_of = None
+        self.made.append(entry)
         self.objects += 1
         return entry
 
@@ -171,7 +176,7 @@ class Tensors:
         retains = False
         if call is None and not leaf and readable and tensor.retains_grad:
             retains = True
-            self._retained[entry.object] = entry
+            self.retained[entry.object] = entry
         value = self._value(tensor) if tensor.numel() <= self.values.limit else None
         entry.state = state = len(rows)
         rows.append((
@@ -187,15 +192,15 @@ class Tensors:
     def retain(self, tensor: torch.Tensor) -> None:
         """Note that `retain_grad()` was called on a tensor."""
         entry = self.current(tensor)
-        self._retained[entry.object] = entry
+        self.retained[entry.object] = entry
         row = self._tape.tensors[entry.state]
         self._tape.tensors[entry.state] = (*row[:13], True, *row[14:])
 
     def retaining(self) -> list[torch.Tensor]:
         """Live non-leaf tensors whose `.grad` backward fills."""
-        if not self._retained:
+        if not self.retained:
             return []
-        tensors = [ref() for ref in self._retained.values()]
+        tensors = [ref() for ref in self.retained.values()]
         return [t for t in tensors if t is not None and (stale(t) or not t.is_leaf)]
 
     def storage(self, tensor: torch.Tensor) -> int | None:
@@ -207,6 +212,7 @@ class Tensors:
         if block is not None and block() is storage:
             return block.row
         block = self.blocks[id(storage)] = Block(storage)
+        self.made_blocks.append(block)
         block.row = row = len(self._tape.storages)
         self._tape.storages.append((storage.nbytes(), tensor.device))
         return row

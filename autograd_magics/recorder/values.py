@@ -16,7 +16,8 @@ are worth more than the figures of one more layer.
 from __future__ import annotations
 
 import sys
-from math import isfinite
+from collections.abc import Sequence
+from math import hypot, isfinite, prod
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ BLOCK = 512
 """The least that a device gives to a copy, in bytes."""
 
 STRIDED = torch.strided
-_dispatch_modes = torch._C._len_torch_dispatch_stack
+dispatch_modes = torch._C._len_torch_dispatch_stack
 _SEVERAL_STREAMS = ("cuda", "xpu")
 
 
@@ -89,7 +90,7 @@ class Values:
         self._whole = WHOLE if self._charts else SMALL
         self._left = budget
         self._reserve = budget // 4
-        self._pending: list[Pending] = []
+        self.pending: list[Pending] = []
 
     def of(self, tensor: torch.Tensor) -> Any:
         """Nested lists of a small tensor, a `Summary` of a larger one, a `Pending` for a small one on a device.
@@ -103,7 +104,7 @@ class Values:
     def of_small(self, tensor: torch.Tensor) -> Any:
         """The same for a tensor that is known to be strided and of no more than `limit` elements."""
         size = tensor.numel()
-        if size > self.limit or _dispatch_modes():  # a mode of the user's would see our reading
+        if size > self.limit or dispatch_modes():  # a mode of the user's would see our reading
             return None
         if size > SMALL:
             try:
@@ -152,7 +153,7 @@ class Values:
         self._left -= cost
         with torch.no_grad():
             waiting = Pending(tensor if own else tensor.detach().clone())
-        self._pending.append(waiting)
+        self.pending.append(waiting)
         return waiting
 
     def _leave_out(self) -> None:
@@ -162,7 +163,7 @@ class Values:
 
     def read(self) -> None:
         """Bring all waiting copies to the host: one transfer for each device and dtype."""
-        waiting, self._pending = self._pending, []
+        waiting, self.pending = self.pending, []
         groups: dict[tuple[torch.device, torch.dtype], list[Pending]] = {}
         try:
             for device in {item.copy.device for item in waiting if item.copy is not None}:
@@ -192,6 +193,31 @@ def _read_together(items: list[Pending]) -> None:
         shape, count = item.copy.shape, item.copy.numel()  # type: ignore[union-attr]
         item.value = flat[start : start + count].reshape(shape).tolist()
         start += count
+
+
+def at_hand(shape: Sequence[int], device: torch.device) -> bool:
+    """Whether the values of such tensors are copied whole, and at once."""
+    return device.type == "cpu" and prod(shape) <= SMALL
+
+
+def is_finite(value: Any) -> bool:
+    """Whether every number of a value is finite; what is not read from its device yet counts as finite."""
+    kind = type(value)
+    if kind is float:
+        return isfinite(value)
+    if kind is list:
+        return all(map(is_finite, value))
+    return kind is not complex or bool(value - value == 0)
+
+
+def norm(value: Any) -> float | None:
+    """The Euclidean norm of a copied value, None where it is not known."""
+    if type(value) is float:
+        return abs(value)
+    if type(value) is list:
+        parts = [norm(item) for item in value]
+        return None if None in parts else hypot(*parts)  # type: ignore[arg-type]
+    return None
 
 
 def plain(value: Any) -> Any:

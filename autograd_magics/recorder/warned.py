@@ -43,11 +43,11 @@ class WarningProbe:
             return
         if warnings._showwarnmsg == self._showwarnmsg:  # type: ignore[attr-defined]
             warnings._showwarnmsg = self._show  # type: ignore[attr-defined]
+            self._show = None  # else another thread's recorder came later: it goes on handing warnings to us
         for i, one in enumerate(warnings.filters):
             if one is _FILTER:
                 del warnings.filters[i]  # type: ignore[attr-defined]
                 break
-        self._show = None
 
     def _showwarnmsg(self, message: Any) -> None:
         show = self._show or warnings._showwarning_orig  # type: ignore[attr-defined]

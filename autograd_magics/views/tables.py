@@ -165,6 +165,8 @@ def notices(phrases: Phrases, trouble: str | None) -> list[str]:
         found.append(phrases.count("view.dropped", trace.dropped))
     if trace.values_left_out:
         found.append(phrases.count("view.values_left_out", trace.values_left_out))
+    if trace.loops:
+        found.append(phrases.count("view.loops", sum(loop.dropped for loop in trace.loops)))
     unseen = sum(call.qualified == "unseen" for call in trace.calls)
     if unseen:
         found.append(phrases.count("view.unseen", unseen))

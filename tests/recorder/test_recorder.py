@@ -27,7 +27,7 @@ PROBES = [
     (Nodes, "_add_saved"),
     (Backwards, "begin"),
     (Backwards, "end"),
-    (Backwards, "_gradient"),
+    (Backwards, "gradient"),
     (CallProbe, "_after_call"),
     (CallProbe, "_before"),
 ]

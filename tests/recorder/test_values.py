@@ -187,21 +187,21 @@ def test_a_waiting_summary_says_the_same(far_away: list[str]) -> None:
     noted.read()
     stats = stats_of(waiting)
     assert stats is not None and stats.zeros == 0 and stats.cells is not None
-    assert plain(waiting)[0][0] != 0 and not noted._pending
+    assert plain(waiting)[0][0] != 0 and not noted.pending
 
 
 def test_waiting_copies_are_read_together() -> None:
     noted = Values(True)
     waiting = [Pending(torch.ones(2)), Pending(torch.tensor(3)), Pending(torch.zeros(1, 2))]
-    noted._pending += waiting
+    noted.pending += waiting
     noted.read()
     assert [plain(w) for w in waiting] == [[1.0, 1.0], 3, [[0.0, 0.0]]]
-    assert all(w.copy is None for w in waiting) and noted._pending == []
+    assert all(w.copy is None for w in waiting) and noted.pending == []
 
 
 def test_a_device_that_fails_keeps_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     noted, waiting = Values("small"), Pending(torch.ones(2))
-    noted._pending.append(waiting)
+    noted.pending.append(waiting)
 
     def lost(self: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("device lost")
@@ -209,7 +209,7 @@ def test_a_device_that_fails_keeps_no_copy(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.Tensor, "cpu", lost)
     with pytest.raises(RuntimeError, match="device lost"):
         noted.read()
-    assert waiting.copy is None and plain(waiting) is None and noted._pending == []
+    assert waiting.copy is None and plain(waiting) is None and noted.pending == []
 
 
 def test_memory_that_is_not_there_leaves_the_value_out(monkeypatch: pytest.MonkeyPatch) -> None:
