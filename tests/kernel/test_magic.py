@@ -159,9 +159,8 @@ def test_state_and_help(kernel: Kernel) -> None:
 
 
 def test_an_unknown_subcommand_is_one_line(kernel: Kernel) -> None:
-    assert "unknown 'shw', expected one of on, off, show, grads, explain, check, help; did you mean show?" in usage_error(
-        kernel.run("%autograd shw w")
-    )
+    said = usage_error(kernel.run("%autograd shw w"))
+    assert "unknown 'shw', expected one of on, off, show, grads, explain, check, help; did you mean show?" in said
     assert "unknown 'of'" in usage_error(kernel.run("%autograd of"))
 
 

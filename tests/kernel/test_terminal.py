@@ -139,8 +139,7 @@ class Keyboard:
         self.process.expect_exact(line.split(" ")[-1][-1:] or "autograd")
         self.process.send("\t")
         self.process.expect(expected)
-        self.process.sendcontrol("c")
-        self.process.expect(r"In .*\[.*\d.*\]")
+        self.process.sendcontrol("u")
 
 
 @pytest.fixture(scope="module")
