@@ -74,8 +74,22 @@ def events(trace: Trace, known: Container[int] | None = None) -> dict[int, list[
 
 
 def pages(trace: Trace, told: Sequence[Event]) -> list[Past]:
-    """Events as rows that a later recording can carry."""
-    return [_page(trace, event) for event in told]
+    """Events as rows that a later recording can carry, and a row for each loop that is not kept whole."""
+    found = [(event.at, _page(trace, event)) for event in told]
+    found += gaps(trace, told)
+    return [page for _, page in sorted(found, key=lambda pair: pair[0])]
+
+
+def gaps(trace: Trace, told: Sequence[Event]) -> list[tuple[int, Past]]:
+    """When, and how many, events of a leaf lie in iterations that are not kept."""
+    found = []
+    for loop in trace.loops:
+        ends = [row.end for row in trace.backwards if row.places == loop.places and row.end < loop.at][-2:]
+        number = sum(ends[0] < event.at <= ends[-1] for event in told) if ends else 0
+        if number:
+            gap = Past("left_out", None, None, None, None, None, None, pages=number * loop.dropped)
+            found.append((loop.at, gap))
+    return found
 
 
 def place_of(trace: Trace, places: Iterable[int]) -> Place | None:

@@ -433,8 +433,9 @@ def test_a_request_that_makes_no_sense_is_answered(request_: dict[str, Any]) -> 
 
 # -- which elements are shown ------------------------------------------------------------------
 def test_a_large_leaf_says_that_its_worst_elements_are_shown() -> None:
-    source = "torch.manual_seed(0)\nm = torch.nn.Linear(20, 50)\nJ = m(torch.randn(4, 20)).pow(2).mean()\nJ.backward()"
-    found = checked(source, leaf="m.bias")
+    source = "torch.manual_seed(0)\nx = torch.randn(4, 20)\nm = torch.nn.Linear(20, 50)\n"
+    found = checked(source + "J = m(x).pow(2).mean()\nJ.backward()", leaf="m.bias")
+    assert found.agrees is True
     rows = len(re.findall(r"^ +m\.bias\[\d+\]  ", str(found), re.MULTILINE))
     assert rows == len({row.element for row in found.against})
     assert re.search(rf"\b{rows} of 50 elements? shown: (those that differ|the one that differs) most\.", flat(found))

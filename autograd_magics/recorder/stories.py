@@ -57,8 +57,7 @@ class Story:
         self.first += new[:room]
         self.last.extend(new[room:] if room > 0 else new)
         while len(self.last) > LAST:
-            self.last.popleft()
-            self.left_out += 1
+            self.left_out += self.last.popleft().pages or 1
         self._past = None
 
     def past(self, limit: int) -> tuple[Past, ...]:

@@ -79,7 +79,7 @@ def short_text(value: Any, limit: int = WIRE, minus: str = "-") -> str | None:
         if text is not None:
             return text
     count, text = 1, _first(value, 1, limit, minus)
-    room = _FIRST if limit <= WIRE else limit
+    room = min(_FIRST, limit) if limit <= WIRE else limit
     while text is not None and (more := _first(value, count + 1, room, minus)) is not None:
         count, text = count + 1, more
     return text

@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..graph import Graph
-from ..story import VALUE_KINDS, Event, pages
+from ..story import VALUE_KINDS, Event, gaps, pages
 from ..trace import GradChange, Gradient, Past, Tensor
 from . import format, hooks
 from .items import Items
@@ -59,8 +59,8 @@ def shown(graph: Graph, obj: int, limit: int = CHANGES, whole: bool = True) -> l
     told: list[Past | Event] = [*(graph.past.get(obj, ()) if whole else ())]
     seen: list[Event] = [event for event in _now(graph, obj, whole) if event.kind != "first"]
     seen += returned(graph, obj)
-    seen.sort(key=lambda event: event.at)
-    told += seen
+    at: list[tuple[int, Past | Event]] = [*((event.at, event) for event in seen), *gaps(graph.trace, seen)]
+    told += [one for _, one in sorted(at, key=lambda pair: pair[0])]
     if len(told) <= limit:
         return told
     half = limit // 2

@@ -119,6 +119,7 @@ def test_clip_cuts_to_columns() -> None:
         (["nan"] * 9, 26, "[nan nan nan …]"),
         ([], 26, "[]"),
         ([[]] * 40, 26, None),
+        ([1 / 3] * 4, 9, "[0.33 …]"),  # narrower than what a wire shows of the first numbers
         (1 / 3, 3, None),
         (None, 26, None),
     ],

@@ -67,11 +67,11 @@ def test_every_language(lang: str) -> None:
     assert told == payload(Report(report.trace, lang=lang))["gradients"]
 
 
-def story(cells: list[str], lang: str = "en") -> Report:
+def story(cells: list[str], lang: str = "en", **options: Any) -> Report:
     """The report behind `%autograd grads` after some recorded cells."""
     book = Notebook()
     for cell in cells:
-        book.run(cell)
+        book.run(cell, **options)
     return Report(graph_of({"w": book.namespace["w"]}, sources=book.book), lang=lang)
 
 
@@ -97,10 +97,22 @@ def test_a_story_fits_on_a_terminal(lang: str) -> None:
 
 
 def test_a_long_story_counts_what_it_leaves_out() -> None:
-    text = ledger.story_text(story([LEAF + f"for _ in range(300): {RUN}"]))
+    text = ledger.story_text(story([LEAF + f"for _ in range(300): {RUN}"], loops=0))
     assert len(text.split("\n")) < 80
     (left_out, *_) = re.findall(r"… (\d+) more changes", text)
     assert int(left_out) > 200
+
+
+@pytest.mark.parametrize("loops", [0, 3])
+def test_what_a_loop_leaves_out_is_counted(loops: int) -> None:
+    trace = Notebook().run(LEAF + f"for _ in range(20):\n    w.grad = None\n    {RUN}", loops=loops)
+    report = Report(trace, lang="en")
+    (w,) = ledger.ledgers(report.phrases, Items(report.graph))
+    (dropped,) = [loop.dropped for loop in trace.loops] if loops else [0]
+    counted = [int(row["what"].split()[1]) for row in w["rows"] if row["kind"] == "left_out"]
+    assert counted == ([2 * dropped] if loops else []) and (dropped > 5) == bool(loops)
+    kept = [row for row in w["rows"] if row["kind"] in ("accumulated", "cleared")]
+    assert len(kept) + 2 * dropped == 39
 
 
 def test_html_without_scripts_and_without_markup_of_the_users() -> None:
@@ -159,7 +171,7 @@ def test_each_element_of_a_small_leaf_and_the_norm_of_a_larger_one() -> None:
 def test_a_curve_is_broken_where_there_is_no_number_and_where_pages_are_left_out() -> None:
     found = drawn([LEAF + RUN * 5 + "w.grad.fill_(float('nan'))\nw.grad = None\n" + RUN * 5])
     assert found["lines"][0]["d"].count("M") == 2
-    found = drawn([LEAF + f"for _ in range(200): {RUN}", RUN])
+    found = drawn([LEAF + f"for _ in range(200): {RUN}", RUN], loops=0)
     assert found["lines"][0]["d"].count("M") == 2 and len(found["faint"]) == 1
 
 
