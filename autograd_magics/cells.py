@@ -20,6 +20,7 @@ _HEAD = re.compile(r"%%autograd(?!\S)")  # not "%%autograd?", which asks for hel
 _HELP = re.compile(r"%%autograd\s(.*\s)?(--help|-h)(?!\S)")
 _INDENT = re.compile(r"[ \t]+")
 _START = "get_ipython().magics_manager.registry['AutogradMagics'].start({line!r})"
+_SHOW_HELP = "get_ipython().run_line_magic('autograd', 'help')"
 _QUESTION = re.compile(r"[\w.*%]+\?\??$")
 _MAGIC = re.compile(r"%%(?!\w+\?)")
 
@@ -31,13 +32,12 @@ def rewrite(lines: list[str]) -> list[str]:
     """An input transformer: `[%%autograd ARGS, body...]` becomes `[start(ARGS), body...]`; lines keep their numbers."""
     if not lines or not _HEAD.match(lines[0]):
         return lines
-    if _HELP.match(lines[0]):  # IPython itself refuses a cell magic without a body
-        return lines if "".join(lines[1:]).strip() else ["get_ipython().run_line_magic('autograd', 'help')\n"]
+    help_only = _HELP.match(lines[0])
     body = _dedent(lines[1:])
     first = next((i for i, line in enumerate(body) if not line.isspace()), None)
-    if first is None:
-        return lines  # IPython then calls the cell magic itself, which says that the cell is empty
-    start = _START.format(line=lines[0][len("%%autograd") :].strip())
+    if first is None:  # otherwise IPython calls the cell magic itself, which says that the cell is empty
+        return [_SHOW_HELP + "\n"] if help_only else lines
+    start = _SHOW_HELP if help_only else _START.format(line=lines[0][len("%%autograd") :].strip())
     if _MAGIC.match(body[first]):
         name, _, rest = body[first][2:].rstrip().partition(" ")
         return [f"{start}; get_ipython().run_cell_magic({name!r}, {rest!r}, {''.join(body[first + 1 :])!r})\n"]

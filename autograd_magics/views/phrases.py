@@ -129,8 +129,8 @@ class Phrases:
 
     def figures(self, row: Tensor | Gradient | None) -> str:
         """Mean and spread, or what is odd, of a tensor that is not shown whole."""
-        shown = row is None or format.short_text(row.value, minus=self.minus)
-        return "" if shown or row is None else format.figures_text(row.stats, self.minus)
+        whole = row is None or format.value_text(row.value, minus=self.minus)
+        return "" if whole or row is None else format.figures_text(row.stats, self.minus)
 
     def maybe(self, gradient: Gradient | None, limit: int = 26) -> str:
         """A gradient, or `None` as Python writes it."""
