@@ -73,7 +73,7 @@ class Details:
 
     def _described(self, tensor: int) -> str:
         row = self.trace.tensors[tensor]
-        value = format.short_text(row.value, minus=self.phrases.minus)
+        value = self.phrases.numbers(row)
         told = value or self.phrases.figures(row)
         parts = [self.phrases.label(tensor), format.tensor_text(row.dtype, row.shape), told]
         return "  ".join(part for part in parts if part)
@@ -85,7 +85,7 @@ class Details:
     def _tensor(self, row: Tensor) -> Row:
         call = self.graph.maker(row.id)
         rows = [self._words("role", self.phrases.role(row))]
-        value = format.short_text(row.value, VALUE, self.phrases.minus)
+        value = self.phrases.numbers(row, VALUE)
         rows += [self._row("value", value)] if value else []
         kind = f"{format.tensor_text(row.dtype, row.shape)} · {format.bytes_text(row.bytes)}"
         rows.append(self._row("kind", f"{kind} · {format.clean(row.device)}"))

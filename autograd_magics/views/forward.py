@@ -337,7 +337,7 @@ class ForwardPlans:
 
     def _fill(self, box: Box, row: Tensor) -> None:
         """Value above and shape beside the label of a small tensor; dtype and shape above for a large one."""
-        value = format.short_text(row.value, minus=self.phrases.minus)
+        value = self.phrases.numbers(row)
         box.above = value or format.tensor_text(row.dtype, row.shape)
         box.sub = self.phrases.shape(row) if value else ""
         box.above_figures = self.phrases.figures(row)

@@ -125,7 +125,12 @@ class Phrases:
 
     def value(self, row: Tensor | Gradient, limit: int = 26) -> str:
         """The values of a small tensor, or the first of them; dtype and shape of a large one, with its figures."""
-        return format.short_text(row.value, limit, self.minus) or format.large_text(row, limit, self.minus)
+        return self.numbers(row, limit) or format.large_text(row, limit, self.minus)
+
+    def numbers(self, row: Tensor | Gradient, limit: int = 26) -> str | None:
+        """The values, shortened where they find no room; of a tensor with figures, which tell more, only whole."""
+        write = format.short_text if row.stats is None else format.value_text
+        return write(row.value, limit, self.minus)
 
     def figures(self, row: Tensor | Gradient | None) -> str:
         """Mean and spread, or what is odd, of a tensor that is not shown whole."""

@@ -6,6 +6,7 @@ import pytest
 
 from autograd_magics.graph import Graph
 from autograd_magics.rules import tag
+from autograd_magics.trace import Gradient, Stats
 from autograd_magics.views.phrases import Phrases
 from autograd_magics.views.told import wording
 from tests.builders import Cell, regression
@@ -77,3 +78,12 @@ def test_derivative_orders(order: int, text: str) -> None:
 )
 def test_data_of_findings_in_words(value: Any, text: str) -> None:
     assert wording(value, phrases(regression())) == text
+
+
+def test_figures_tell_more_of_a_large_tensor_than_its_first_numbers() -> None:
+    words, many = phrases(regression()), [0.123456] * 99
+    small = Gradient((99,), "float32", "cpu", many)
+    stats = Stats(99, 0.5, 0.25, 0.0, 1.0, 0, 2, 0, 0, None, None)
+    assert words.value(small) == "[0.12 0.12 0.12 …]"
+    assert words.value(small._replace(stats=stats)) == "float32[99]"
+    assert words.figures(small._replace(stats=stats)) == "⚠ 2 NaN"
