@@ -118,11 +118,11 @@ def test_options_and_name(kernel: Kernel) -> None:
 
 
 def test_state(kernel: Kernel) -> None:
-    assert "%autograd on" not in kernel.run("%autograd").said.split("\n\n")[0]
+    assert "every cell after" not in kernel.run("%autograd").said.split("\n\n")[0]
     number = kernel.run("%autograd on --theme dark").reply["execution_count"]
     kernel.run("x = 1")
     said = kernel.run("%autograd").said
-    assert f"%autograd on --theme dark: every cell after In [{number}] is recorded, 1 so far" in said
+    assert f"%autograd on --theme dark: every cell after In [{number}] is recorded, 1 cell so far" in said
     kernel.run("%autograd off")
     assert "every cell after" not in kernel.run("%autograd").said
 
