@@ -84,7 +84,17 @@ def told(phrases: Phrases, result: Nudged, row: int, element: int, loss: int, cu
 def _on_wire(value: Any, recorded: Any, phrases: Phrases) -> str | None:
     """A value with as many digits as the room allows that the picture kept for the recorded one."""
     room = max(SHORT, len(format.short_text(recorded, minus=phrases.minus) or ""))
-    return format.short_text(value, room, phrases.minus) or format.short_text(value, minus=phrases.minus)
+    for digits in (4, 3, 2):
+        told = format.value_text(_rounded(value, digits), minus=phrases.minus)
+        if told is not None and len(told) <= room:
+            break
+    return told
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, list):
+        return [_rounded(item, digits) for item in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
 
 
 def _off(predicted: float, real: float, result: Nudged) -> float:
