@@ -231,7 +231,8 @@ class CallProbe(TorchFunctionMode):
         """A library read `.grad`."""
         try:
             if type(owner) in EXACT and not _transforming():
-                self._grads.glance(owner, grad)
+                with alone():
+                    self._grads.glance(owner, grad)
         except Exception as trouble:
             self._trouble(trouble)
 

@@ -64,6 +64,8 @@ def test_a_mode_that_was_there_before_sees_the_same_calls() -> None:
             return f(*args, **(kwargs or {}))
 
     source = W + "y = (w * 2).sum()\ny.backward()\ny.item()\nw.grad.zero_()\nv = w[0]\nw.grad = None\nprint(v)"
+    # a library that reads `.grad`
+    source += "\nopt = torch.optim.SGD([w], lr=0.1)\nfor _ in range(3):\n    (w * 2).sum().backward()\n    opt.step()\n"
     for ways in ((), RECORDED):
         seen.append([])
         below = Below()
