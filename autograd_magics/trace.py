@@ -19,6 +19,7 @@ import json
 import pathlib
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +29,15 @@ VERSION = 1
 Ids = tuple[int, ...]
 Value = Any
 """A tensor's values as nested lists of numbers; `"nan"`, `"inf"`, `"-inf"` and complex as text."""
+
+
+def flat(value: Value) -> Iterator[Any]:
+    """The numbers of nested lists, in order."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from flat(item)
+    else:
+        yield value
 
 
 class TraceError(ValueError):

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ..trace import flat
 from . import memory
 from .memory import GradientDraft, Held
 from .sources import Site
@@ -217,8 +218,4 @@ class Grads:
 def _is_zero(gradient: GradientDraft | None) -> bool:
     if gradient is None or gradient[3] is None or isinstance(gradient[3], Pending):
         return False
-    flat = [gradient[3]]
-    for item in flat:
-        if isinstance(item, list):
-            flat.extend(item)
-    return all(item == 0 for item in flat if not isinstance(item, list))
+    return all(item == 0 for item in flat(gradient[3]))

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..graph import Graph
-from ..trace import Backward, Gradient, Place, Step
+from ..trace import Backward, Gradient, Place, Step, flat
 from . import Finding, at, ends, rule, tag
-from .numbers import flat, non_finite
+from .numbers import non_finite
 
 GATES = {
     "ReluBackward0": "relu", "ThresholdBackward0": "relu", "SigmoidBackward0": "saturated",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..graph import Graph
-from ..trace import Backward, Call, Gradient, Node, Place, Step, Tensor
+from ..trace import Backward, Call, Gradient, Node, Place, Step, Tensor, flat
 from . import Finding, at, ends, rule, tag
 from .expressions import operand
 
@@ -46,15 +46,6 @@ def non_finite(row: Tensor | Gradient) -> frozenset[str] | None:
         return None
     found = {kind for one in flat(row.value) if isinstance(one, str) for kind in (NAN, INF) if kind in one}
     return frozenset(found)
-
-
-def flat(value: Any) -> Iterator[Any]:
-    """The numbers of nested lists."""
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from flat(item)
-    else:
-        yield value
 
 
 @rule("AG601", "warning")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..trace import flat
 from . import format
 from .checked import element_name, named_call, slopes
 from .items import Items
@@ -32,7 +33,7 @@ def leaves(phrases: Phrases, items: Items, known: Iterable[str]) -> dict[str, Js
             continue
         row = phrases.trace.tensors[int(item[1:])]
         real = row.dtype.startswith(("float", "bfloat"))
-        values = list(_flat(row.value)) if row.leaf and row.requires_grad and real and row.value is not None else []
+        values = list(flat(row.value)) if row.leaf and row.requires_grad and real and row.value is not None else []
         if values and all(isinstance(value, (int, float)) for value in values):
             found[item] = {"elements": [_element(phrases, row.id, i, value) for i, value in enumerate(values)]}
     return found
@@ -48,14 +49,6 @@ def reach(value: float) -> float:
     size = abs(value) or 1.0
     power: float = 10.0 ** math.floor(math.log10(size))
     return next(float(f"{factor * power:.1g}") for factor in (1, 2, 5, 10) if factor * power >= size * (1 - 1e-9))
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _flat(item)
-    else:
-        yield value
 
 
 def told(phrases: Phrases, result: Nudged, row: int, element: int, loss: int, cuts: tuple[int, ...]) -> Json:

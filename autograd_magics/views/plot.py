@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from ..story import VALUE_KINDS
-from ..trace import Gradient, Past, Stats
+from ..trace import Gradient, Past, Stats, flat
 from . import format
 from .phrases import Phrases
 
@@ -124,11 +124,8 @@ def _indices(shape: Sequence[int]) -> list[tuple[int, ...]]:
 
 def _flat(value: Any) -> list[float] | None:
     """Nested lists as one; None where something in them is complex."""
-    if isinstance(value, (list, tuple)):
-        parts = [_flat(item) for item in value]
-        return None if None in parts else [number for part in parts for number in part or ()]
     try:
-        return [float(value)]
+        return [float(number) for number in flat(value)]
     except (TypeError, ValueError, OverflowError):
         return None
 

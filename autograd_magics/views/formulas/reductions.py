@@ -6,10 +6,9 @@ import itertools
 import math
 from collections.abc import Callable
 
-from ...trace import Ids
+from ...trace import Ids, flat
 from .. import format
 from .facts import UNKNOWN, Facts
-from .scalars import flat
 
 Make = Callable[[Facts, int], str | None]
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ...trace import flat
 from .. import format
 from .facts import UNKNOWN, Facts
 
@@ -49,11 +50,6 @@ def _passed_on(formula: str, facts: Facts, edge: int) -> bool:
     if formula != "grad" or received is None or sent is None or received.value is None:
         return False
     return bool(received.value == sent.value and any(isinstance(x, (int, float)) and x for x in flat(sent.value)))
-
-
-def flat(value: Any) -> list[Any]:
-    """The numbers in nested lists."""
-    return [x for item in value for x in flat(item)] if isinstance(value, (list, tuple)) else [value]
 
 
 def given(formula: str, **arguments: tuple[int, Any]) -> Make:
