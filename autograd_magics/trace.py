@@ -204,6 +204,28 @@ class Call(NamedTuple):
     """Why no gradient passes although an input requires grad: `"no_grad"`, `"inference"`, `"detach"`,
     `"data"`, `"item"`, `"numpy"`, `"copy"`, `"integer"` (a result whose dtype has no gradient)."""
     error: Failure | None = None
+    scope: int | None = None
+    """The innermost call of a module that it was part of; None where there was none."""
+
+
+class Scope(NamedTuple):
+    """One call of a module: what was computed while its `forward` ran."""
+
+    id: int
+    parent: int | None
+    """The scope that it was called in; its number is lower."""
+    name: str
+    """What it is called in the module of `parent`: `"attn"`, `"h.3"`; of the outermost one its `path`."""
+    path: str
+    """As the user would write it: `"model.h[3].attn"`; from its class where no variable leads to it: `"GPT().h[3]"`."""
+    type: str
+    """Class of the module: `"Linear"`."""
+    module: int
+    """Same number, same module."""
+    index: int
+    """Which call of that module it is, from 0."""
+    place: int | None
+    """Where the user's code called it."""
 
 
 class Access(NamedTuple):
@@ -473,7 +495,7 @@ class History(NamedTuple):
 
 TABLES: dict[str, type] = {
     "sources": Source, "places": Place, "storages": Storage, "tensors": Tensor, "names": Name,
-    "calls": Call, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
+    "calls": Call, "scopes": Scope, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
     "steps": Step, "changes": GradChange, "hooks": Hook, "loops": Loop, "warnings": Warned, "optimizers": Optimizer,
     "optimizer_steps": OptimizerStep, "holders": Holder, "formulas": Formula, "history": History,
 }  # fmt: skip
@@ -495,6 +517,7 @@ class Trace:
     tensors: tuple[Tensor, ...] = ()
     names: tuple[Name, ...] = ()
     calls: tuple[Call, ...] = ()
+    scopes: tuple[Scope, ...] = ()
     accesses: tuple[Access, ...] = ()
     nodes: tuple[Node, ...] = ()
     saved: tuple[Saved, ...] = ()
@@ -635,6 +658,7 @@ _REFERENCES: dict[str, str] = {
     "before_places": "places", "cut_place": "places", "changed_place": "places",
     "leaves": "tensors", "carried": "tensors", "calls": "calls",
     "parameters": "tensors", "skipped": "tensors", "optimizer": "optimizers", "given": "tensors",
+    "scope": "scopes", "parent": "scopes",
 }  # fmt: skip
 
 

@@ -109,7 +109,7 @@ class Frozen:
                 i, draft.at, draft.end, draft.name, draft.qualified, places, tuple(draft.inputs),
                 _constants(draft.constants) if draft.constants else (), tuple(draft.outputs), tuple(nodes.get(i, ())),
                 draft.inplace, draft.grad_enabled, draft.cut,
-                None if draft.error is None else Failure(draft.end, *draft.error, places),
+                None if draft.error is None else Failure(draft.end, *draft.error, places), None,
             ))  # fmt: skip
 
     def accesses(self) -> Iterator[Access]:
