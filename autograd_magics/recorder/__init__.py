@@ -37,6 +37,7 @@ from .grads import Grads
 from .loops import Loops
 from .nodes import Nodes
 from .optimizers import OptimizerProbe
+from .scopes import Scopes
 from .shared import WatchedBackwards
 from .tape import Tape
 from .tensors import EXACT, Tensors
@@ -83,7 +84,10 @@ class Recorder:
             self._tape, self._tensors, self._nodes, self._grads, self._values, self._note_trouble
         )  # fmt: skip
         self._loops = Loops(self._tape, self._tensors, self._grads, backwards, self._note_trouble, loops)
-        self._calls = CallProbe(self._tape, self._tensors, self._grads, backwards, self._loops, self._note_trouble)
+        self._scopes = Scopes(self._tape)
+        self._calls = CallProbe(
+            self._tape, self._tensors, self._grads, backwards, self._loops, self._scopes, self._note_trouble
+        )  # fmt: skip
         self._warnings = WarningProbe(self._tape, self._note_trouble)
         self._optimizers = OptimizerProbe(self._tape, self._tensors, provider, self._note_trouble)
         self._trouble: Exception | None = None
@@ -138,8 +142,18 @@ class Recorder:
         failure = None
         if error is not None:
             failure = failure_of(tape, error, self._node_called(error))
-        trace = dataclasses.replace(freeze(tape, failure), values_left_out=self._values.left_out)
+        trace = dataclasses.replace(freeze(tape, failure, self._scopes_seen()), values_left_out=self._values.left_out)
         return self._with_history(trace)
+
+    def _scopes_seen(self) -> Any:
+        """Rows of the calls of modules; without them, in place of a failure of ours."""
+        try:
+            return self._scopes.rows(names.module_paths(self._provider()) if self._scopes.any() else {})
+        except Exception as error:
+            self._note_trouble(error)
+            if self._strict:
+                raise
+            return (), [None] * len(self._tape.calls)
 
     def _with_history(self, trace: Trace) -> Trace:
         """The trace with what earlier recordings saw of its leaves."""

@@ -37,6 +37,7 @@ from .functions import (
 )
 from .grads import Grads
 from .loops import Loops
+from .scopes import Scopes
 from .sources import is_user_file
 from .tape import CallDraft, Tape
 from .tensors import EXACT, Entry, Tensors, alone, version_of
@@ -53,7 +54,7 @@ class CallProbe(TorchFunctionMode):
     """Sees every call of torch's Python API on the thread it was started on."""
 
     def __init__(
-        self, tape: Tape, tensors: Tensors, grads: Grads, backwards: Backwards, loops: Loops,
+        self, tape: Tape, tensors: Tensors, grads: Grads, backwards: Backwards, loops: Loops, scopes: Scopes,
         trouble: Callable[[Exception], None],
     ) -> None:  # fmt: skip
         super().__init__()
@@ -62,6 +63,7 @@ class CallProbe(TorchFunctionMode):
         self._grads = grads
         self._backwards = backwards
         self._loops = loops
+        self._scopes = scopes
         self._trouble = trouble
         self._common = CommonCalls(tape, tensors, backwards.nodes, tensors.values)
         self._functions: dict[Any, Function] = {}
@@ -142,7 +144,7 @@ class CallProbe(TorchFunctionMode):
             return LIBRARY if type(args[0]) in EXACT else None
         site = tape.sites.at(frame)
         if kind == CALL or kind == WRITE_DATA:
-            return self._inputs(args, kwargs, site)
+            return self._inputs(args, kwargs, site, self._scopes.at(frame, site) if site.modules else None)
         if kind == BACKWARD:
             return self._backwards.begin(func, args, kwargs, site)
         return site if type(args[0]) in EXACT else None
@@ -195,7 +197,7 @@ class CallProbe(TorchFunctionMode):
             loops.abandon()
             self._trouble(trouble)
 
-    def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], site: Any) -> Pending:
+    def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], site: Any, scope: Any) -> Pending:
         tensors, slots, constants = sort_arguments(args, kwargs)
         entries: list[Entry] = []
         states: list[int] = []
@@ -210,7 +212,7 @@ class CallProbe(TorchFunctionMode):
             entries.append(entry)
             states.append(entry.state)
         return (
-            self._tape.tick(), site, _grad_enabled(), tensors, slots, constants, entries, tuple(states),
+            self._tape.tick(), site, _grad_enabled(), tensors, slots, constants, entries, tuple(states), scope,
         )
 
     def _after(
@@ -264,7 +266,7 @@ class CallProbe(TorchFunctionMode):
 
     def _after_call(self, function: Function, pending: Pending, result: Any, error: BaseException | None) -> None:
         tape = self._tape
-        at, site, enabled, tensors, slots, constants, entries, states = pending
+        at, site, enabled, tensors, slots, constants, entries, states, scope = pending
         if type(result) is TENSOR:
             draft = self._common.note(function, pending, result)
             if draft is not None:
@@ -278,7 +280,7 @@ class CallProbe(TorchFunctionMode):
             return
         draft = CallDraft(
             at, at, function.name, function.qualified, site, states, slots, constants, (),
-            bool(changed), enabled, None, None,
+            bool(changed), enabled, None, None, scope,
         )  # fmt: skip
         call = len(tape.calls)
         tape.calls.append(draft)
@@ -354,7 +356,7 @@ class CallProbe(TorchFunctionMode):
         return "integer" if discrete else None
 
     def _after_data(self, owner: torch.Tensor, pending: Pending) -> None:
-        at, site, enabled, _, _, _, _, states = pending
+        at, site, enabled, _, _, _, _, states, _ = pending
         draft = CallDraft(
             at, at, "data=", "Tensor.data.__set__", site, states[:1], (0,), (), (), True, enabled, None, None
         )

@@ -21,10 +21,10 @@ TENSOR = torch.Tensor
 STRIDED = torch.strided
 
 Pending = tuple[
-    int, Any, bool, list[torch.Tensor], tuple[Any, ...], tuple[tuple[Any, Any], ...], list[Entry], tuple[int, ...]
+    int, Any, bool, list[torch.Tensor], tuple[Any, ...], tuple[tuple[Any, Any], ...], list[Entry], tuple[int, ...], Any
 ]  # fmt: skip
 """A call between its beginning and its end: (at, site, gradients enabled, tensors, position or keyword of each,
-plain arguments, entries of the tensors, their rows)."""
+plain arguments, entries of the tensors, their rows, call of a module)."""
 
 
 def _hooks_question() -> Callable[[bool], Any]:
@@ -54,7 +54,7 @@ class CommonCalls:
     # one flat function of more than 40 lines: see the head of this file
     def note(self, function: Function, pending: Pending, result: torch.Tensor) -> CallDraft | None:
         """The call's draft; None, with nothing noted, where it is no common call."""
-        at, site, enabled, inputs, slots, constants, entries, states = pending
+        at, site, enabled, inputs, slots, constants, entries, states, scope = pending
         tensors = self._tensors
         key = id(result)
         old = tensors.entries.get(key)
@@ -80,7 +80,7 @@ class CommonCalls:
         call, state, requires_grad = len(calls), len(rows), result.requires_grad
         draft = CallDraft(
             at, at, function.name, function.qualified, site, states, slots, constants, (state,),
-            False, enabled, None, None,
+            False, enabled, None, None, scope,
         )  # fmt: skip
         calls.append(draft)
         entry = tensors.entries[key] = Entry(result)

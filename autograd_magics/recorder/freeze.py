@@ -21,6 +21,7 @@ from ..trace import (
     Name,
     Node,
     Saved,
+    Scope,
     Step,
     Storage,
     Tensor,
@@ -38,8 +39,9 @@ from .values import plain, stats_of
 class Frozen:
     """The rows of all tables, made from the drafts on a tape."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, scopes: tuple[tuple[Scope, ...], list[int | None]]) -> None:
         self.tape = tape
+        self.scopes = scopes
         self.of_site = tape.places.of_site
         self.gradients = Gradients()
 
@@ -52,6 +54,7 @@ class Frozen:
             "tensors": tuple(self.tensors()),
             "names": tuple([name((i, *row)) for i, row in enumerate(tape.names)]),
             "calls": tuple(self.calls()),
+            "scopes": self.scopes[0],
             "accesses": tuple(self.accesses()),
             "nodes": tuple(self.nodes()),
             "saved": tuple(self.saved()),
@@ -98,7 +101,7 @@ class Frozen:
             ))  # fmt: skip
 
     def calls(self) -> Iterator[Call]:
-        make, of_site = maker(Call), self.of_site
+        make, of_site, scope = maker(Call), self.of_site, self.scopes[1]
         nodes: dict[int, list[int]] = {}
         for node in self.tape.nodes:
             if node.call is not None:
@@ -109,7 +112,7 @@ class Frozen:
                 i, draft.at, draft.end, draft.name, draft.qualified, places, tuple(draft.inputs),
                 _constants(draft.constants) if draft.constants else (), tuple(draft.outputs), tuple(nodes.get(i, ())),
                 draft.inplace, draft.grad_enabled, draft.cut,
-                None if draft.error is None else Failure(draft.end, *draft.error, places), None,
+                None if draft.error is None else Failure(draft.end, *draft.error, places), scope[i],
             ))  # fmt: skip
 
     def accesses(self) -> Iterator[Access]:
@@ -179,11 +182,13 @@ class Frozen:
             ))  # fmt: skip
 
 
-def freeze(tape: Tape, failure: Failure | None) -> Trace:
+def freeze(
+    tape: Tape, failure: Failure | None, scopes: tuple[tuple[Scope, ...], list[int | None]]
+) -> Trace:
     """The finished trace; every row of the tape in its table, every place resolved."""
     for site in tape.sites.all():
         tape.places.settle(site)
-    tables: dict[str, Any] = Frozen(tape).tables()
+    tables: dict[str, Any] = Frozen(tape, scopes).tables()
     source = tape.places.main_source()
     return Trace(
         run=tape.run, torch=str(torch.__version__), source=source, sources=tape.places.sources(),

@@ -194,6 +194,10 @@ class Light:
                     return pending
         self.settle()
         self._guard(args, kwargs)
+        if self.loops.active is self:
+            expected = self.starts.get(self.reached)
+            calls = expected.rows[CALLS] if expected is not None else ()
+            self.tape.within = calls[0].scope if calls else None
         return None
 
     def unexpected(self, func: Any, pending: tuple[Any, ...]) -> Any:
@@ -379,6 +383,10 @@ class Light:
         self.release()
         if self.dropped:
             restore(self)
+        calls = tape.calls
+        tape.turns += [calls[i].at for i in (self.before[CALLS], self.start[CALLS]) if i < len(calls)]
+        if len(calls) > self.start[CALLS] and not self.complete:
+            tape.within = calls[-1].scope
         for table in (self.owner_of_storage, tensors.last_change):
             for storage in [s for s in table if s >= len(tape.storages)]:
                 del table[storage]

@@ -162,7 +162,7 @@ class LightCall(Event):
         _, tensors, entries, constants = pending
         return (
             self.loop.tape.tick(), self.site, self.grad_enabled, list(tensors), self.slots, constants, entries,
-            tuple([entry.state for entry in entries]),
+            tuple([entry.state for entry in entries]), self.draft.scope,
         )  # fmt: skip
 
     def build(self, tables: Tables, item: tuple[Any, ...]) -> None:
@@ -172,7 +172,7 @@ class LightCall(Event):
         tables[CALLS].append(
             CallDraft(
                 at, draft.end + by, draft.name, draft.qualified, draft.site, draft.inputs, draft.slots, constants,
-                draft.outputs, False, draft.grad_enabled, draft.cut, None,
+                draft.outputs, False, draft.grad_enabled, draft.cut, None, draft.scope,
             )
         )  # fmt: skip
         tables[TENSORS].append((row[0] + by, *row[1:15], value, row[16]))

@@ -71,7 +71,7 @@ class Spot(NamedTuple):
 class Site:
     """The frames from which something was called; resolved to spots once the recording is over."""
 
-    __slots__ = ("chain", "spots", "assigned", "places", "direct")
+    __slots__ = ("chain", "spots", "assigned", "places", "direct", "modules")
 
     def __init__(self, chain: Chain) -> None:
         self.chain: Chain | None = chain
@@ -81,12 +81,18 @@ class Site:
         """(the `Places` they belong to, rows)"""
         self.direct = False
         """Whether the innermost frame is the user's own code rather than torch's."""
+        self.modules: tuple[int, ...] = ()
+        """How many frames further out modules are called, innermost first."""
 
 
 class Sites:
     """All sites of a recording, each once: iterations of a loop share theirs."""
 
-    def __init__(self, main: str | None, base: types.CodeType | None) -> None:
+    def __init__(
+        self, main: str | None, base: types.CodeType | None, called: types.CodeType | None = None
+    ) -> None:
+        self._called = called
+        """The code that calls modules."""
         self._main = main
         self._base = base
         self._tree: dict[Any, Any] = {}
@@ -127,6 +133,7 @@ class Sites:
         for key in keys[:-1]:
             level = level.setdefault(key, {})
         site = level[keys[-1]] = Site(tuple(chain))
+        site.modules = tuple([depth for depth, code in enumerate(chain[::2]) if code is self._called])
         self._sites.append(site)
         return site
 

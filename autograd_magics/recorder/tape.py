@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from .sources import Places, Site, Sites, SourceBook
+
+_MODULE: Any = torch.nn.Module
+MODULE_CALL: types.CodeType = getattr(_MODULE, "_wrapped_call_impl", _MODULE._call_impl).__code__
+"""The method that every call of a module goes through."""
 
 
 @dataclass(slots=True)
@@ -34,6 +40,8 @@ class CallDraft:
     grad_enabled: bool
     cut: str | None
     error: tuple[str, str] | None
+    scope: Any = None
+    """The call of a module that it was part of (`scopes.ScopeDraft`)."""
 
 
 class NodeDraft:
@@ -99,7 +107,7 @@ class Tape:
         self.limit = limit
         self.places = Places(book)
         self.book = book
-        self.sites = Sites(book.main, base)
+        self.sites = Sites(book.main, base, MODULE_CALL)
         self.storages: list[tuple[int, Any]] = []
         self.tensors: list[tuple[Any, ...]] = []
         self.names: list[tuple[int, str, int, int | None, str]] = []
@@ -114,6 +122,10 @@ class Tape:
         """Hooks put on tensors: (at, tensor row, kind, name of the function, site)."""
         self.loops: list[tuple[Any, ...]] = []
         """Dropped iterations: (at, site, how many, losses, leaves, norms of their gradients, calls, carried)."""
+        self.turns: list[int] = []
+        """When rows begin that a light loop put there for an iteration."""
+        self.within: Any = None
+        """The scope of the last of them, where the loop ended in the midst of an iteration."""
         self.carried: list[tuple[int, int]] = []
         """Tensors taken over from a dropped iteration: (row, row of the same tensor one iteration later)."""
         self.warnings: list[tuple[int, str, str, Site]] = []

@@ -24,6 +24,7 @@ EARLY = 3
 REFERENCES = {
     "storage": "storages", "tensor": "tensors", "leaf": "tensors", "call": "calls", "node": "nodes",
     "result": "tensors", "backward": "backwards", "freed_by": "backwards", "object": "objects", "grad_of": "objects",
+    "scope": "scopes",
 }  # fmt: skip
 LISTS = {"inputs": "tensors", "outputs": "tensors", "roots": "tensors", "results": "tensors", "nodes": "nodes",
          "parameters": "tensors", "skipped": "tensors"}  # fmt: skip
@@ -120,6 +121,17 @@ class Same:
         for table, (some, others) in self.rows.items():
             for a, b in zip(some, others, strict=True):
                 self.row(table, a, b)
+        for a, b in list(self.pairs["scopes"].items()):
+            self.scope(a, b)
+
+    def scope(self, a: int, b: int) -> None:
+        """Two calls of a module are the same but for which of its calls they are; those around them too."""
+        one, other = self.light.scopes[a], self.whole.scopes[b]
+        assert (one.name, one.path, one.type, one.module) == (other.name, other.path, other.type, other.module)
+        assert self.places(self.light, one.place) == self.places(self.whole, other.place)
+        self.pair("scopes", one.parent, other.parent)
+        if one.parent is not None and other.parent is not None:
+            self.scope(one.parent, other.parent)
 
     def pair(self, table: str, a: int | None, b: int | None) -> None:
         """Two numbers name the same thing, here and everywhere else."""
