@@ -60,9 +60,9 @@ def events(trace: Trace, known: Container[int] | None = None) -> dict[int, list[
     found: dict[int, list[Event]] = defaultdict(list)
     states = _states(trace)
     writes = _writes(trace, states)
-    steps = _Steps(trace)
+    steps, unwritten = _Steps(trace), _unwritten(trace, [rows[0] for rows in states.values()])
     for obj, rows in states.items():
-        found[obj] = _values(trace, rows, writes.get(obj, []), steps)
+        found[obj] = _values(trace, rows, writes.get(obj, []), steps, unwritten)
     for change in trace.changes:
         place = place_of(trace, change.places)
         found[change.object].append(
@@ -185,12 +185,14 @@ class _Steps:
         return (row.name or row.type) if row is not None else "step"
 
 
-def _values(trace: Trace, rows: list[Tensor], writes: list[tuple[Call, Tensor]], steps: _Steps) -> list[Event]:
+def _values(
+    trace: Trace, rows: list[Tensor], writes: list[tuple[Call, Tensor]], steps: _Steps, unwritten: set[int]
+) -> list[Event]:
     """The first state of a leaf, and every change of its value."""
     first = rows[0]
     made = trace.calls[first.call].places if first.call is not None else (() if first.place is None else (first.place,))
     value = as_gradient(first)
-    if _is_unwritten(trace, first):
+    if first.id in unwritten:
         value = value._replace(value=None, stats=None)
     told = [Event(first.at, "first", place_of(trace, made), None, value)]
     seen: list[tuple[int, Call | None, Tensor]] = [(call.at, call, row) for call, row in writes if call.at > first.at]
@@ -209,19 +211,19 @@ def _values(trace: Trace, rows: list[Tensor], writes: list[tuple[Call, Tensor]],
     return told
 
 
-def _is_unwritten(trace: Trace, first: Tensor) -> bool:
-    """Whether a leaf was first seen with what happened to lie in its memory: a call made it without writing there."""
-    if first.version or first.storage is None:
-        return False
-    reserved = False
+def _unwritten(trace: Trace, leaves: Iterable[Tensor]) -> set[int]:
+    """Leaves that were first seen with what happened to lie in their memory: a call made it without writing there."""
+    asked: dict[int, list[Tensor]] = defaultdict(list)
+    for row in leaves:
+        if row.storage is not None and not row.version:
+            asked[row.storage].append(row)
+    reserved: set[int] = set()
+    written: set[int] = set()
     for call in trace.calls:
-        if call.at > first.at:
-            break
-        if call.outputs and trace.tensors[call.outputs[0]].storage == first.storage:
-            if call.inplace:
-                return False
-            reserved = reserved or call.name in RESERVES
-    return reserved
+        storage = trace.tensors[call.outputs[0]].storage if call.outputs else None
+        if storage in asked and (call.inplace or call.name in RESERVES):
+            (written if call.inplace else reserved).update(row.id for row in asked[storage] if call.at <= row.at)
+    return reserved - written
 
 
 def _is_same_state(last: Tensor, row: Tensor, call: Call | None) -> bool:

@@ -19,6 +19,7 @@ import json
 import pathlib
 import types
 import typing
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -222,8 +223,8 @@ class Scope(NamedTuple):
     """Class of the module: `"Linear"`."""
     module: int
     """Same number, same module."""
-    index: int
-    """Which call of that module it is, from 0."""
+    nth: int
+    """Which recorded call of that module it is, from 0."""
     place: int | None
     """Where the user's code called it."""
 
@@ -293,6 +294,25 @@ class Saved(NamedTuple):
     """The call that changed it there."""
     hidden: bool = False
     """Kept through hooks (checkpoint, offload): never unpacked, size unknown."""
+
+
+class Gone(NamedTuple):
+    """A node that went, with all that it kept, while the recording ran: nothing led to it any more."""
+
+    id: int
+    at: int
+    node: int
+
+
+class Packed(NamedTuple):
+    """What hooks keep in the place of a saved tensor; it is never unpacked."""
+
+    id: int
+    saved: int
+    hook: str
+    """The function that unpacks it, with its module: `"torch.autograd.graph.save_on_cpu.unpack_from_cpu"`."""
+    blocks: Ids
+    """Storages of the tensors that were packed in its place, where there are any in plain sight."""
 
 
 class Gradient(NamedTuple):
@@ -417,6 +437,8 @@ class Holder(NamedTuple):
     name: str
     """`"loss"`, `"losses[3]"`, `"meter.total"`."""
     tensor: int
+    hook: str = ""
+    """The function that was put on a tensor as a hook and has it as its variable `name`."""
 
 
 class Optimizer(NamedTuple):
@@ -432,7 +454,7 @@ class Optimizer(NamedTuple):
 
 
 class OptimizerStep(NamedTuple):
-    """A call of an optimizer's `step()`, or of a `zero_grad()` that changed gradients."""
+    """A call of an optimizer's `step()`, or of a `zero_grad()` or another helper of torch's that changed gradients."""
 
     id: int
     at: int
@@ -440,14 +462,20 @@ class OptimizerStep(NamedTuple):
     """What happened between `at` and `end` was done by it, also a backward in its closure; same as `at` where it
     raised."""
     kind: str
-    """`"step"` or `"zero_grad"`."""
+    """`"step"`, `"zero_grad"`, `"clip_grad_norm_"`, `"clip_grad_value_"` or `"unscale_"` (of a `GradScaler`)."""
     optimizer: int | None
-    """None for a `zero_grad()` of one that is not known."""
+    """None for a `zero_grad()` of one that is not known, and for a helper that is of none."""
     places: Ids
     parameters: Ids
-    """The states of its parameters when it began; of a `zero_grad()` only those whose `.grad` it changed."""
+    """The states of its parameters when it began; of all but a step only those whose `.grad` it changed."""
     skipped: Ids = ()
     """Those of `parameters` whose `.grad` was None when it began: a step passes over them."""
+    norm: int | None = None
+    """Of `clip_grad_norm_`: the total norm that it computed."""
+    limit: float | None = None
+    """Of a clipping: the largest norm, or value, that it leaves."""
+    rates: tuple[float, ...] = ()
+    """Of a step: the learning rate of each parameter group, where they are plain numbers."""
 
 
 class Formula(NamedTuple):
@@ -495,7 +523,8 @@ class History(NamedTuple):
 
 TABLES: dict[str, type] = {
     "sources": Source, "places": Place, "storages": Storage, "tensors": Tensor, "names": Name,
-    "calls": Call, "scopes": Scope, "accesses": Access, "nodes": Node, "saved": Saved, "backwards": Backward,
+    "calls": Call, "scopes": Scope, "accesses": Access, "nodes": Node, "saved": Saved,
+    "gone": Gone, "packed": Packed, "backwards": Backward,
     "steps": Step, "changes": GradChange, "hooks": Hook, "loops": Loop, "warnings": Warned, "optimizers": Optimizer,
     "optimizer_steps": OptimizerStep, "holders": Holder, "formulas": Formula, "history": History,
 }  # fmt: skip
@@ -521,6 +550,8 @@ class Trace:
     accesses: tuple[Access, ...] = ()
     nodes: tuple[Node, ...] = ()
     saved: tuple[Saved, ...] = ()
+    gone: tuple[Gone, ...] = ()
+    packed: tuple[Packed, ...] = ()
     backwards: tuple[Backward, ...] = ()
     steps: tuple[Step, ...] = ()
     changes: tuple[GradChange, ...] = ()
@@ -572,8 +603,10 @@ def load(path: str | pathlib.Path) -> Trace:
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
         return Trace.from_json(data.decode())
-    except (TraceError, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+    except TraceError as error:
         raise TraceError(f"{path}: {error}") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise TraceError(f"{path}: not a trace, or damaged ({error}); give a file that report.save() wrote") from None
 
 
 def _plain(value: Any) -> Any:
@@ -657,8 +690,8 @@ _REFERENCES: dict[str, str] = {
     "nodes": "nodes", "backward": "backwards", "freed_by": "backwards", "freed_place": "places",
     "before_places": "places", "cut_place": "places", "changed_place": "places",
     "leaves": "tensors", "carried": "tensors", "calls": "calls",
-    "parameters": "tensors", "skipped": "tensors", "optimizer": "optimizers", "given": "tensors",
-    "scope": "scopes", "parent": "scopes",
+    "parameters": "tensors", "skipped": "tensors", "norm": "tensors", "optimizer": "optimizers", "given": "tensors",
+    "scope": "scopes", "parent": "scopes", "saved": "saved", "blocks": "storages",
 }  # fmt: skip
 
 

@@ -89,7 +89,9 @@ class Recorder:
             self._tape, self._tensors, self._grads, backwards, self._loops, self._scopes, self._note_trouble
         )  # fmt: skip
         self._warnings = WarningProbe(self._tape, self._note_trouble)
-        self._optimizers = OptimizerProbe(self._tape, self._tensors, provider, self._note_trouble)
+        self._optimizers = OptimizerProbe(
+            self._tape, self._tensors, self._grads, self._loops, provider, self._note_trouble
+        )  # fmt: skip
         self._trouble: Exception | None = None
 
     def start(self) -> None:

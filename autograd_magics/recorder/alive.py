@@ -36,13 +36,18 @@ class Watch(weakref.ref):  # type: ignore[type-arg]
 
 
 class Alive:
-    """The `gone` and `packed` tables while they grow."""
+    """The `gone` and `packed` tables while they grow.
+
+    It knows the tables of the tape and not the tape, which so goes without the help of the garbage collector.
+    """
 
     def __init__(self, tape: Tape) -> None:
-        self._tape = tape
+        self._nodes, self._saved = tape.nodes, tape.saved
         self._watches: list[Watch] = []
         self._gone: list[tuple[int, NodeDraft]] = []
         self._packed: list[tuple[int, str, str, tuple[int, ...]]] = []
+        self._now = _clock(tape)
+        self._died = _noting(self._gone, self._now)
 
     def watch(self, node: Any, draft: NodeDraft) -> None:
         """Note when a node that saved something goes."""
@@ -54,38 +59,25 @@ class Alive:
         watch.draft = draft
         self._watches.append(watch)
 
-    def _died(self, watch: Watch) -> None:
-        self._gone.append((self._now(), watch.draft))
-
-    def _now(self) -> int:
-        """The time of the last row.  The clock is left alone: nothing that is noted may depend on what dies when."""
-        tape = self._tape
-        last = tape.tensors[-1][0] if tape.tensors else 0
-        if tape.calls:
-            last = max(last, tape.calls[-1].end)
-        if tape.backwards:
-            last = max(last, tape.backwards[-1].at, tape.backwards[-1].end)
-        return last
-
     def pack(self, tensors: Tensors, slot: str, raw: Any) -> None:
         """Note what hooks keep in the place of the saved tensor that is about to be the next row."""
         found = [tensors.storage(one) for one in _inside(raw.data) if type(one) in EXACT]
         blocks = tuple(dict.fromkeys([row for row in found if row is not None]))
-        self._packed.append((len(self._tape.saved), slot, _name(raw.unpack_hook), blocks))
+        self._packed.append((len(self._saved), slot, _name(raw.unpack_hook), blocks))
 
-    def end(self) -> None:
-        """The recording is over: nothing is listened to any more, and what a light loop did not watch is gone."""
-        tape, now = self._tape, self._now()
+    def _end(self) -> None:
+        """Nothing is listened to any more, and what a light loop did not watch is gone."""
+        now = self._now()
         watched = {id(watch.draft) for watch in self._watches}
         self._watches.clear()
-        for draft in tape.nodes:
+        for draft in self._nodes:
             if draft.has_saved and draft.freed is None and draft.freed_by is None and id(draft) not in watched:
                 self._gone.append((now, draft))
 
     def rows(self) -> dict[str, tuple[Any, ...]]:
-        """Both tables; rows of iterations that were dropped are left out."""
-        tape = self._tape
-        nodes, saved = tape.nodes, tape.saved
+        """Both tables when the recording is over; rows of iterations that were dropped are left out."""
+        self._end()
+        nodes, saved = self._nodes, self._saved
         ends: dict[int, int] = {}
         for at, draft in self._gone:
             if draft.row < len(nodes) and nodes[draft.row] is draft:
@@ -95,6 +87,32 @@ class Alive:
             "gone": tuple([Gone(i, at, node) for i, (node, at) in enumerate(sorted(ends.items()))]),
             "packed": tuple([Packed(i, row[0], row[2], row[3]) for i, row in enumerate(packed)]),
         }
+
+
+def _clock(tape: Tape) -> Callable[[], int]:
+    """Gives the time of the last row.  The tape's own clock is left alone: no row may depend on what dies when."""
+    tensors, calls, backwards = tape.tensors, tape.calls, tape.backwards
+
+    def now() -> int:
+        last = tensors[-1][0] if tensors else 0
+        if calls:
+            last = max(last, calls[-1].end)
+        if backwards:
+            last = max(last, backwards[-1].at, backwards[-1].end)
+        return int(last)
+
+    return now
+
+
+def _noting(gone: list[tuple[int, NodeDraft]], now: Callable[[], int]) -> Callable[[Watch], None]:
+    """What is called when a mark is gone; what a backward freed before is told by that."""
+
+    def died(watch: Watch) -> None:
+        draft = watch.draft
+        if draft.freed is None and draft.freed_by is None:
+            gone.append((now(), draft))
+
+    return died
 
 
 def _fits(row: tuple[Any, ...], slot: str) -> bool:
@@ -108,7 +126,7 @@ def _inside(data: Any) -> tuple[Any, ...]:
 
 
 def _name(hook: Callable[..., Any]) -> str:
-    """`"torch.utils.checkpoint._checkpoint_hook.unpack_hook"`: a function with its module, without where it was made."""
+    """A function with its module: `"torch.utils.checkpoint._checkpoint_hook.unpack_hook"`."""
     name = str(getattr(hook, "__qualname__", type(hook).__qualname__))
     module = str(getattr(hook, "__module__", None) or type(hook).__module__)
     return f"{module}.{name.replace('.<locals>', '').replace('.__init__', '')}"

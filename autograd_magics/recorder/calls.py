@@ -36,6 +36,7 @@ from .functions import (
     worth_a_row,
 )
 from .grads import Grads
+from .inside import is_optimizers_own
 from .loops import Loops
 from .scopes import Scopes
 from .sources import is_user_file
@@ -81,7 +82,7 @@ class CallProbe(TorchFunctionMode):
         if _compiling():  # constant for the compiler: what it compiles is the plain call
             return func(*args, **kwargs)
         pending = light = None
-        loops = self._loops
+        kind, loops = 0, self._loops
         try:
             try:
                 function = self._functions[func]
@@ -90,6 +91,11 @@ class CallProbe(TorchFunctionMode):
             except TypeError:  # unhashable: a callable object of the user's
                 function = Function(func)
             kind = function.kind
+            if kind and self._tape.stepping:
+                if is_optimizers_own(_frame(1)):
+                    kind = 0
+                else:  # somebody's hook, or the step raised: what comes is noted call by call
+                    self._tape.stepping = False
             if kind:
                 frame = _frame(1)
                 if loops.active is not None:
@@ -122,7 +128,7 @@ class CallProbe(TorchFunctionMode):
             self._glance(args[0], result)
         elif pending is not None:
             self._after(function, args, pending, result, None)
-        if loops.active is not None and function.kind:
+        if loops.active is not None and kind:
             self._absorb(loops, result)
         return result
 
@@ -143,11 +149,11 @@ class CallProbe(TorchFunctionMode):
             self._readers.add(frame.f_code)
             return LIBRARY if type(args[0]) in EXACT else None
         site = tape.sites.at(frame)
-        if kind == CALL or kind == WRITE_DATA:
+        if kind == CALL or (kind == WRITE_DATA and type(args[0]) in EXACT):
             return self._inputs(args, kwargs, site, self._scopes.at(frame, site) if site.modules else None)
         if kind == BACKWARD:
             return self._backwards.begin(func, args, kwargs, site)
-        return site if type(args[0]) in EXACT else None
+        return site if kind != WRITE_DATA and type(args[0]) in EXACT else None
 
     # -- loops ---------------------------------------------------------------------------------------
     def _before_light(
@@ -232,6 +238,12 @@ class CallProbe(TorchFunctionMode):
     def _glance(self, owner: Any, grad: Any) -> None:
         """A library read `.grad`."""
         try:
+            entry: Any = self._tensors.entries.get(id(owner))
+            if entry is not None and entry() is owner:
+                held: Any = self._grads.held.get(entry.object)
+                known = grad if held is None or held.ref is None else held.ref()
+                if held is not None and known is grad and (grad is None or held.version == grad._version):
+                    return
             if type(owner) in EXACT and not _transforming():
                 with alone():
                     self._grads.glance(owner, grad)
@@ -275,7 +287,7 @@ class CallProbe(TorchFunctionMode):
                 draft.end = tape.tick()
                 return
         outputs = [result] if type(result) in EXACT else tensors_in(result)
-        changed = changed_inputs(tensors, entries)
+        changed = changed_inputs(function, tensors, slots, entries)
         if not outputs and not changed and error is None and not worth_a_row(function, tensors):
             return
         draft = CallDraft(

@@ -17,7 +17,7 @@ from .hooks import hand_over
 from .light import Event, only
 from .memory import GradientDraft, Held
 from .nodes import ACCUMULATE
-from .periods import BACKWARDS, CHANGES, NODES, OBJECTS, STEPS, STORAGES, TENSORS, Lengths, Tables
+from .periods import BACKWARDS, CHANGES, NODES, OBJECTS, SAVED, STEPS, STORAGES, TENSORS, Lengths, Tables
 from .sources import Site
 from .tape import BackwardDraft
 from .tensors import TENSOR, Entry
@@ -69,8 +69,52 @@ class LightBackward(Event):
         self.heard: list[Any] = []
         self.sent: dict[int, tuple[Any, ...]] = {}
         self.hooks = {row[2]: {0: self._listener(row[2], row[3][0])} for row in self.steps}
-        self.senders = {row[2]: self._sender(row[2]) for row in self.steps if row[4] is not None}
+        self.doubled = self._doubled()
+        self.senders = {
+            row[2]: self._sender(row[2]) for row in self.steps if row[4] is not None and row[2] not in self.doubled
+        }  # fmt: skip
         self.finite = all(got is None or is_finite(got[3]) for row in self.steps for got in row[3])
+
+    def _doubled(self) -> dict[int, int]:
+        """Nodes of products `e * e`, each with the node that hears nothing but the sum of its two equal parts.
+
+        Such a sum is exactly twice each part: nobody has to listen to what was sent.  Leaves hear nothing themselves.
+        """
+        arriving: dict[tuple[int | None, int], int] = {}
+        for step in self.rows[STEPS]:
+            for edge in self._edges(step[2]):
+                arriving[edge] = arriving.get(edge, 0) + 1
+        factors: dict[int, list[Any]] = {}
+        for saved in self.loop.template[SAVED]:
+            factors.setdefault(saved[1], []).append(saved[3])
+        return {
+            row[2]: behind
+            for row in self.steps
+            if row[4] is not None
+            and (behind := self._behind_equal(row[2], factors.get(row[2], []), arriving)) is not None
+            and all(got is not None and type(got[3]) in (float, list) for got in row[4])
+        }  # fmt: skip
+
+    def _behind_equal(self, node: int, factors: list[Any], arriving: dict[tuple[int | None, int], int]) -> int | None:
+        """The node that hears what a product of two equal factors sends, and nothing else."""
+        edges = self._edges(node)
+        if self.loop.row_of_node(node).name != "MulBackward0" or edges[0] != edges[1] or arriving[edges[0]] != 2:
+            return None
+        behind = edges[0][0]
+        if behind is None or behind < self.loop.start[NODES] or behind not in self.index:
+            return None
+        return behind if len(factors) == 2 and factors[0] is not None and factors[0] == factors[1] else None
+
+    def _edges(self, node: int) -> Any:
+        return self.loop.row_of_node(node).edges if node >= self.loop.start[NODES] else ()
+
+    def _halves(self, node: int, told: dict[int, Any]) -> tuple[GradientDraft, ...] | None:
+        """What a node of `doubled` sent, by what the node behind it heard."""
+        value = told.get(self.doubled[node], UNTOLD)
+        if value is None or value is UNTOLD:
+            return None
+        got = self.rows[STEPS][self.index[node]][4]
+        return tuple([(*one[:3], half(value)) for one in got])
 
     @classmethod
     def make(
@@ -267,7 +311,8 @@ class LightBackward(Event):
         for row in self.rows[STEPS]:
             node = row[2]
             got = of_leaf[node] if node in of_leaf else (*row[3][0][:3], told[node])
-            tables[STEPS].append((row[0] + by, index, node, (got,), sent.get(node)))
+            parts = self._halves(node, told) if node in self.doubled else sent.get(node)
+            tables[STEPS].append((row[0] + by, index, node, (got,), parts))
             if node >= self.loop.start[NODES]:
                 ran = self.loop.at(tables, NODES, node)
                 if ran.has_saved and ran.freed_by is None:
@@ -300,10 +345,20 @@ class LightBackward(Event):
         for row, value in zip(self.ran, self.heard, strict=False):
             run.steps[row] = (None if value is UNTOLD else (*received[row][:3], value),)
         run.sent = dict(self.sent)
+        told = dict(zip(self.ran, self.heard, strict=False))
+        for node in self.doubled:
+            halves = self._halves(node, told)
+            if halves is not None:
+                run.sent[node] = halves
         run.leaves = {one.row: leaf for one, leaf in zip(self.leaves, leaves, strict=True)}
         run.quiet = dict.fromkeys(run.leaves)
         run.marks = {row: tape.nodes[row] for row in self.index}
         return run
+
+
+def half(value: Any) -> Any:
+    """Half of every number of nested lists."""
+    return [half(one) for one in value] if type(value) is list else value * 0.5
 
 
 _wrapped = torch._C._functorch.is_functorch_wrapped_tensor

@@ -58,6 +58,7 @@ class Frozen:
             "accesses": tuple(self.accesses()),
             "nodes": tuple(self.nodes()),
             "saved": tuple(self.saved()),
+            **tape.alive.rows(),
             "backwards": tuple([self.backward(i, draft) for i, draft in enumerate(tape.backwards)]),
             "steps": tuple(self.steps()),
             "changes": tuple(self.changes()),

@@ -33,6 +33,9 @@ LEAVES_TORCH = {
 
 NAMED_CUTS = {"detach": "detach", "detach_": "detach", "data": "data", "tensor": "copy", "as_tensor": "copy"}
 
+UNCOUNTED = frozenset({"_amp_foreach_non_finite_check_and_unscale_"})
+"""Calls that change the tensors of a list and leave their versions alone: how a `GradScaler` unscales gradients."""
+
 SKIP, CALL, READ_GRAD, READ_GRAD_FN, WRITE_GRAD, WRITE_DATA, BACKWARD, HOOK = range(8)
 
 SCALARS = frozenset({int, float, bool, str})
@@ -254,8 +257,12 @@ def worth_a_row(function: Function, inputs: list[torch.Tensor]) -> bool:
     return function.leaves is not None and any(t.requires_grad for t in inputs)
 
 
-def changed_inputs(tensors: list[torch.Tensor], entries: list[Entry]) -> list[torch.Tensor]:
-    """The inputs whose version moved while the call ran."""
+def changed_inputs(
+    function: Function, tensors: list[torch.Tensor], slots: tuple[Any, ...], entries: list[Entry]
+) -> list[torch.Tensor]:
+    """The inputs whose version moved while the call ran, or that it is known to change without counting that."""
+    if function.name in UNCOUNTED:
+        return [tensor for tensor, slot in zip(tensors, slots, strict=True) if type(slot) is tuple]
     changed: list[torch.Tensor] = []
     for tensor, entry in zip(tensors, entries, strict=True):
         try:

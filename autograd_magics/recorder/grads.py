@@ -83,6 +83,12 @@ class Grads:
             self._change(mine.object, mine.state, kind, None, draft.site, before, None, gradient)
             self._keep(mine, grad, gradient, draft.site)
 
+    def is_changed(self, grad: torch.Tensor) -> bool:
+        """Whether a known `.grad` was changed in place since it was last looked at."""
+        entry = self._tensors.known(grad)
+        held = None if entry is None or entry.grad_of is None else self.held.get(entry.grad_of)
+        return held is not None and held.ref is not None and held.ref() is grad and held.version != version_of(grad)
+
     # -- what backward does --------------------------------------------------------------------
     def before_backward(self, leaf: torch.Tensor) -> bool:
         """Look at a leaf's `.grad` before the engine may add to it; whether it is None."""

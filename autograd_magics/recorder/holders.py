@@ -1,7 +1,11 @@
-"""At the end of a recording: which of the user's variables still hold a tensor with a graph behind it."""
+"""At the end of a recording: which of the user's variables and hooks still hold a tensor with a graph behind it."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
+import types
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +16,9 @@ from .tensors import EXACT, Tensors
 LOOKED_AT = 20_000
 """Values looked at, at most: a list with one loss for each step of a long training is still told."""
 
+OWN = 200
+"""The same of the variables of one hook."""
+
 DEPTH = 3
 """Containers in containers: `history["train"][3]`, `self.losses[3]`."""
 
@@ -20,15 +27,55 @@ MAPPINGS = (dict, defaultdict)
 
 
 def note(tape: Tape, tensors: Tensors, namespace: Mapping[str, Any]) -> None:
-    """Append (name, tensor row) of every result of a graph that a variable leads to."""
-    left = LOOKED_AT
-    for path, value in _values(namespace):
-        left -= 1
-        if not left:
-            return
-        entry = tensors.known(value) if type(value) in EXACT else None
-        if entry is not None and entry.state >= 0 and tape.tensors[entry.state][10] is not None:
-            tape.holders.append((path, entry.state))
+    """Append (name, tensor row) of every result of a graph that a variable leads to.
+
+    Then (name, tensor row, hook) of those that a function has as variables of its own which hangs on a live tensor.
+    """
+    found: list[Any] = tape.holders
+    for path, value in itertools.islice(_values(namespace), LOOKED_AT):
+        state = _state(tape, tensors, value)
+        if state is not None:
+            found.append((path, state))
+    known = {row[1] for row in found}
+    for hook in _hooks(tensors):
+        for path, value in itertools.islice(_values(_own(hook)), OWN):
+            state = _state(tape, tensors, value)
+            if state is not None and state not in known:
+                found.append((path, state, str(getattr(hook, "__qualname__", type(hook).__name__)).rpartition(".")[2]))
+
+
+def _state(tape: Tape, tensors: Tensors, value: Any) -> int | None:
+    """The row of a result of a graph; None of anything else."""
+    entry = tensors.known(value) if type(value) in EXACT else None
+    if entry is None or entry.state < 0 or tape.tensors[entry.state][10] is None:
+        return None
+    return entry.state
+
+
+def _hooks(tensors: Tensors) -> Iterator[Any]:
+    """The hooks on tensors that are still alive."""
+    for _, tensor in tensors.live():
+        for hooks in (tensor._backward_hooks, tensor._post_accumulate_grad_hooks):
+            yield from list((hooks or {}).values())
+
+
+def _own(hook: Any) -> dict[str, Any]:
+    """The variables that a function took along: those of the function it was made in, and its defaults."""
+    found: dict[str, Any] = {}
+    while isinstance(hook, functools.partial):
+        found.update({str(i): value for i, value in enumerate(hook.args)}, **hook.keywords)
+        hook = hook.func
+    hook = getattr(hook, "__func__", hook)
+    if isinstance(hook, types.FunctionType):
+        code = hook.__code__
+        for name, cell in zip(code.co_freevars, hook.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # a cell that is still empty
+                found[name] = cell.cell_contents
+        defaults = hook.__defaults__ or ()
+        names = code.co_varnames[: code.co_argcount][-len(defaults) :] if defaults else ()
+        found.update(zip(names, defaults, strict=True))
+        found.update(hook.__kwdefaults__ or {})
+    return found
 
 
 def _values(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

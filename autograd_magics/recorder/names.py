@@ -132,8 +132,8 @@ def _member(path: str, module: Any, name: str) -> str:
     """How the user would write a module's child, parameter or buffer."""
     if name.isdigit():
         return f"{path}[{name}]"
-    if name == "_orig_mod":  # of a compiled module: `compiled.fc` leads to `compiled._orig_mod.fc`
-        return path
+    if name == "_orig_mod" and not hasattr(type(module._modules[name]), "__getitem__"):
+        return path  # of a compiled module: `compiled.fc` leads to `compiled._orig_mod.fc`
     if isinstance(module, KEYED) and not path.endswith(".parametrizations"):
         return f"{path}[{json.dumps(name, ensure_ascii=False)}]"
     return f"{path}.{name}" if name.isidentifier() else f"getattr({path}, {json.dumps(name, ensure_ascii=False)})"

@@ -174,11 +174,14 @@ class Nodes:
                     unowned |= self._add_saved(item, draft, f"{slot}[{i}]" if numbered else str(i), fresh, packed)
             elif self._add_saved(raw, draft, slot, fresh, packed):
                 unowned = True
+        if draft.has_saved:
+            self._tape.alive.watch(node, draft)
         return unowned
 
     def _add_saved(self, raw: Any, draft: NodeDraft, slot: str, fresh: bool, packed: bool) -> bool:
         tape = self._tape
         if packed and raw.unpack_hook is not None:
+            tape.alive.pack(self._tensors, slot, raw)
             tape.saved.append((tape.tick(), draft.row, slot, None, None, (), None, "", 0, None, None, True))
             draft.has_saved = True
             return False

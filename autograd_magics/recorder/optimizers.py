@@ -27,10 +27,14 @@ from torch.optim.optimizer import (
 
 from ..trace import Optimizer as OptimizerRow
 from ..trace import OptimizerStep
+from . import clipping, memory
+from .grads import Grads
+from .inside import STEP, as_a_whole
+from .loops import Loops
 from .rows import maker
 from .sources import Chain, Site, is_user_file
-from .tape import Tape
-from .tensors import EXACT, Tensors, alone
+from .tape import CallDraft, Tape
+from .tensors import EXACT, Tensors, alone, version_of
 
 ZERO_GRAD = Optimizer.zero_grad.__code__
 OURS = "/torch/optim/"
@@ -67,17 +71,24 @@ class StepDraft:
     site: Site
     parameters: list[int]
     skipped: list[int]
+    whole: bool = False
+    """Whether the step is noted as a whole."""
+    norm: int | None = None
+    limit: float | None = None
+    rates: tuple[float, ...] = ()
 
 
 class OptimizerProbe:
     """The `optimizers` and `optimizer_steps` tables while they grow."""
 
     def __init__(
-        self, tape: Tape, tensors: Tensors, namespace: Callable[[], Mapping[str, Any]],
+        self, tape: Tape, tensors: Tensors, grads: Grads, loops: Loops, namespace: Callable[[], Mapping[str, Any]],
         trouble: Callable[[Exception], None],
     ) -> None:  # fmt: skip
         self._tape = tape
         self._tensors = tensors
+        self._grads = grads
+        self._loops = loops
         self._namespace = namespace
         self._trouble = trouble
         self._numbers: dict[int, int] = {}
@@ -105,41 +116,91 @@ class OptimizerProbe:
             return
         try:
             with alone():
-                self._note(optimizer, sys._getframe(1))
+                site = self._tape.sites.at(sys._getframe(1))
+                whole = as_a_whole(optimizer, args, kwargs)
+                if whole and self._loops.active is not None:
+                    self._loops.active.begin(STEP, (), {}, site)
+                draft = self._note(optimizer, site)
+                if whole:
+                    draft.whole = True
+                    self._tape.stepping = True
         except Exception as error:
             self._trouble(error)
 
     def _end(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if _compiling() or threading.get_ident() != self._thread:
             return
-        number = self._number(optimizer)
+        self._tape.stepping = False
+        try:
+            with alone():
+                self._close(self._number(optimizer), optimizer)
+        except Exception as error:
+            self._trouble(error)
+
+    def _close(self, number: int | None, optimizer: Optimizer) -> None:
         while number is not None and self._open:  # those above it raised, and somebody caught that
             draft = self._open.pop()
-            if draft.optimizer == number:
-                end = self._tape.tick()
-                for one in (draft, *self._tape.optimizer_steps[-LATEST:]):  # a loop may have made a copy
-                    if one.at == draft.at:
-                        one.end = end
-                return
+            if draft.optimizer != number:
+                continue
+            if draft.whole:
+                self._note_outcome(draft, optimizer)
+            end = self._tape.tick()
+            for one in (draft, *self._tape.optimizer_steps[-LATEST:]):  # a loop may have made a copy
+                if one.at == draft.at:
+                    one.end = end
+            if draft.whole and self._loops.active is not None:
+                self._loops.active.after(None)
+            return
 
-    def _note(self, optimizer: Optimizer, frame: Any) -> None:
-        tape, state = self._tape, self._tensors.state
+    def _note(self, optimizer: Optimizer, site: Site) -> StepDraft:
+        tape, current = self._tape, self._tensors.current
         number = self._number(optimizer)
         if number is None:
             number = self._new(optimizer)
         parameters, skipped = [], []
+        known = tape.optimizers[number].parameters
         for parameter in _parameters(optimizer):
-            row = state(parameter)
+            entry = current(parameter)
+            row = entry.state
             parameters.append(row)
             if parameter.grad is None:
                 skipped.append(row)
-        known = tape.optimizers[number].parameters
-        for row in parameters:
-            known.setdefault(tape.tensors[row][1], row)
+            if entry.object not in known:
+                known[entry.object] = row
         at = tape.tick()
-        draft = StepDraft(at, at, "step", number, tape.sites.at(frame), parameters, skipped)
+        draft = StepDraft(at, at, "step", number, site, parameters, skipped)
+        draft.rates = clipping.rates(optimizer)
         tape.optimizer_steps.append(draft)
         self._open.append(draft)
+        return draft
+
+    def _note_outcome(self, draft: StepDraft, optimizer: Optimizer) -> None:
+        """What a step that was noted as a whole did to its parameters and their gradients: one call."""
+        tape, tensors = self._tape, self._tensors
+        kind = type(optimizer)
+        before: list[int] = []
+        after: list[int] = []
+        call = len(tape.calls)
+        at = tape.tick()
+        changed = [
+            (entry, p) for p in _parameters(optimizer)
+            if (entry := tensors.known(p)) is not None and entry.version != version_of(p)
+        ]  # fmt: skip
+        done = CallDraft(
+            at, at, "step", f"torch.optim.{kind.__qualname__}.step", draft.site, before, (), (), after, True, False,
+            None, None,
+        )  # fmt: skip
+        if changed:
+            tape.calls.append(done)
+        for entry, parameter in changed:
+            before.append(entry.state)
+            after.append(tensors.result(parameter, call, False))
+            if entry.storage is not None:
+                tensors.last_change[entry.storage] = call
+            memory.changed(parameter, "step", draft.site)
+        done.end = tape.tick()
+        grads = [p.grad for p in _parameters(optimizer)]
+        self._grads.after_inplace([g for g in grads if g is not None and self._grads.is_changed(g)], done)
 
     def _number(self, optimizer: Optimizer) -> int | None:
         number = self._numbers.get(id(optimizer))
@@ -155,6 +216,7 @@ class OptimizerProbe:
     def settle(self) -> None:
         """Names, calls of `zero_grad()`, and the other optimizers that hold tensors of this recording."""
         tape = self._tape
+        clipping.note(tape)
         zeroed = list(self._zeroed())
         if not tape.optimizer_steps and not zeroed:
             return
@@ -245,7 +307,7 @@ def rows(tape: Tape, of_site: Callable[[Site | None], tuple[int, ...]]) -> dict[
         ]),
         "optimizer_steps": tuple([
             step((i, one.at, one.end, one.kind, one.optimizer, of_site(one.site), tuple(one.parameters),
-                  tuple(one.skipped)))
+                  tuple(one.skipped), one.norm, one.limit, one.rates))
             for i, one in enumerate(tape.optimizer_steps)
         ]),
     }  # fmt: skip

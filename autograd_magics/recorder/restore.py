@@ -99,6 +99,8 @@ def _mark(loop: Light, node: Any, row: int, first: int) -> None:
         if one.name().removeprefix("torch::autograd::") != draft.name:
             raise AssertionError(f"{one.name()} was taken for {draft.name}")
         one.metadata[KEY] = draft
+        if draft.has_saved:
+            loop.tape.alive.watch(one, draft)
         for (parent, _), (behind, _) in zip(one.next_functions, draft.edges, strict=True):
             if behind is not None and behind >= first:
                 stack.append((parent, behind))

@@ -60,6 +60,9 @@ class Scopes:
         self._numbers: dict[int, int] = {}
         """By `id` of a module: its number, good only while the draft's reference leads back to it."""
         self._modules: list[ModuleDraft] = []
+        self._places: dict[tuple[Site, int], int | None] = {}
+        self._spelled: dict[int, str] = {}
+        """By number of a module: its path."""
         self._paths: dict[int, str] = {}
         """By `id` of a module: its path in the outermost module that was seen last."""
 
@@ -74,6 +77,12 @@ class Scopes:
         if len(running) >= count and _same(running[count - 1].given, innermost):
             del running[count:]
             return running[-1]
+        if count > 1 and len(running) == count and self._tape.within is None:  # nearly always its neighbour
+            parent = running[count - 2]
+            if _same(parent.given, _locals(frame, depths[1])):
+                module = self._module(innermost["self"], parent)
+                draft = running[-1] = ScopeDraft(parent, module, site, depths[0], _given(innermost))
+                return draft
         return self._enter(frame, site, innermost)
 
     def _enter(self, frame: Any, site: Site, innermost: Mapping[str, Any]) -> ScopeDraft:
@@ -171,11 +180,22 @@ class Scopes:
         if above is not None and path.startswith(above) and path != above:
             name = path[len(above) :].lstrip(".")
             name = name[1:-1] if name.startswith("[") and name.count("[") == 1 and name.endswith("]") else name
-        chain = draft.site.chain or ()
-        places = self._tape.places.of_chain(chain[2 * (draft.depth + 1) :])
-        return Scope(number, parent, name, path, module.type, draft.module, index, places[0] if places else None)
+        return Scope(number, parent, name, path, module.type, draft.module, index, self._place(draft))
+
+    def _place(self, draft: ScopeDraft) -> int | None:
+        """Where the user's code called the module."""
+        key = draft.site, draft.depth
+        if key not in self._places:
+            places = self._tape.places.of_chain((draft.site.chain or ())[2 * (draft.depth + 1) :])
+            self._places[key] = places[0] if places else None
+        return self._places[key]
 
     def _path(self, number: int, roots: Mapping[int, str]) -> str:
+        if number not in self._spelled:
+            self._spelled[number] = self._spell(number, roots)
+        return self._spelled[number]
+
+    def _spell(self, number: int, roots: Mapping[int, str]) -> str:
         draft = self._modules[number]
         module = draft.ref()
         known = roots.get(id(module)) if module is not None else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from .alive import Alive
 from .sources import Places, Site, Sites, SourceBook
 
 _MODULE: Any = torch.nn.Module
@@ -131,9 +132,12 @@ class Tape:
         self.warnings: list[tuple[int, str, str, Site]] = []
         self.optimizers: list[Any] = []
         self.optimizer_steps: list[Any] = []
-        self.holders: list[tuple[str, int]] = []
+        self.alive = Alive(self)
+        self.holders: list[tuple[Any, ...]] = []
         self.origins: dict[int, Any] = {}
         """By object: what an earlier recording remembers of a tensor (`memory.Origin`)."""
+        self.stepping = False
+        """Whether one of torch's own optimizers is making a step that is noted as a whole."""
         self.dropped = 0
         self.problem: str | None = None
         self.tick = itertools.count().__next__

@@ -6,8 +6,8 @@
 
 A `Finding` holds a code, data and ids, never a sentence: a report saved in one language opens in another.
 Its data is plain; what has to be said in the reader's language is tagged: `{"place": id}`, `{"tensor": id}`,
-`{"node": id}`, `{"shape": [2, 3]}`, `{"names": [...]}`, and for a line of an earlier recording
-`{"past": {"cell": 3, "file": None, "line": 1}}`.  See `tag`.
+`{"node": id}`, `{"layer": "model.layers[3]"}` (None where there is none), `{"shape": [2, 3]}`, `{"names": [...]}`, and
+for a line of an earlier recording `{"past": {"cell": 3, "file": None, "line": 1}}`.  See `tag`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,14 @@ class Finding:
     backwards: tuple[int, ...] = ()
     because: str | None = None
     """The code of the finding that caused this one."""
+    words: Callable[[Finding], str] | None = field(default=None, compare=False)
+    """Puts it into words in a report's language; a finding of no report has none."""
+
+    def __repr__(self) -> str:
+        """One line that a failing `assert not report.findings` can show: code, severity, line and sentence."""
+        if self.words is not None:
+            return f"<{self.words(self)}>"
+        return f"Finding({self.code!r}, {self.severity!r}, at={self.at}, data={self.data!r}, places={self.places!r})"
 
 
 Check = Callable[[Graph], Iterator[Finding]]

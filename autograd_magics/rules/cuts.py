@@ -232,7 +232,8 @@ def _is_root(graph: Graph, row: Tensor, backward: Backward) -> bool:
 def stepped(graph: Graph) -> frozenset[int]:
     """Objects that an optimizer of this trace steps."""
     trace = graph.trace
-    return frozenset(trace.tensors[t].object for step in trace.optimizer_steps for t in step.parameters)
+    steps = [step for step in trace.optimizer_steps if step.kind in ("step", "zero_grad")]
+    return frozenset(trace.tensors[t].object for step in steps for t in step.parameters)
 
 
 @once

@@ -1,16 +1,14 @@
-"""AG201 to AG204: gradients that are not where, or not what, one thinks."""
+"""AG201, AG203 and AG204: gradients that are not where one thinks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..graph import Graph
-from ..trace import Access, Failure, GradChange, Name, Place, Tensor
+from ..trace import Access, Failure, Name, Place, Tensor
 from . import Finding, at, ends, rule, tag
-from .dataflow import all_zero
 from .missing import because_of_cut
-from .updates import is_by_product, puts_back
 
 LEAVES_NAMED = 4
 """Names listed in a sentence; more would not be read."""
@@ -68,111 +66,6 @@ def _non_leaf(graph: Graph, access: Access, tensor: Tensor, because: str | None)
         places=ends(place, made), tensors=(tensor.id, *leaves[:LEAVES_NAMED]),
         nodes=tuple(nodes), because=because,
     )  # fmt: skip
-
-
-@rule("AG202", "warning")
-def accumulated(graph: Graph) -> Iterator[Finding]:
-    """`.grad` still held an earlier gradient when backward added to it.
-
-    Backward adds to `.grad`, it does not replace it.  In a training loop the gradients of all earlier
-    iterations are then still in it.  Set it to None or zero it before each backward:
-    `w.grad = None`, `w.grad.zero_()` or `optimizer.zero_grad()`.  Adding up several backward passes
-    before one update is meant and is not reported.
-
-    Bad::
-
-        x = torch.tensor(1.0, requires_grad=True)
-        for i in range(1, 5):
-            y = i * x
-            y.backward()
-            print(x.grad)
-
-    Good::
-
-        x = torch.tensor(1.0, requires_grad=True)
-        for i in range(1, 5):
-            x.grad = None
-            y = i * x
-            y.backward()
-            print(x.grad)
-    """
-    groups: dict[tuple[int, Place | None], list[tuple[GradChange, str]]] = {}
-    for obj, changes in graph.changes_by_object.items():
-        for i, change in enumerate(changes):
-            severity = _added_to_old(graph, obj, change, changes[:i])
-            if severity is not None:
-                groups.setdefault((obj, graph.place(change.places)), []).append((change, severity))
-    lost = {graph.trace.tensors[f.tensors[1]].object for f in leaf_lost(graph)}
-    for (obj, place), found in groups.items():
-        warn = "warning" in [severity for _, severity in found]
-        because = "AG203" if obj in lost else None
-        yield _accumulation(graph, place, [change for change, _ in found], warn, because)
-
-
-def _added_to_old(graph: Graph, obj: int, change: GradChange, earlier: Sequence[GradChange]) -> str | None:
-    """The severity of an addition to an old gradient, None where it is none or is meant."""
-    previous = earlier[-1] if earlier else None
-    if change.kind != "accumulated" or change.before is None or change.added is None:
-        return None
-    if not graph.trace.tensors[change.tensor].leaf or all_zero(change.before.value):
-        return None
-    if previous is not None and previous.kind == "zeroed":
-        return None
-    if is_by_product(graph, obj, change.at):
-        return None
-    if previous is None or previous.kind in ("unseen", "earlier"):
-        return "warning"  # from an earlier cell, or from code nobody watched
-    stepped = graph.changes_of_value(obj)
-    if any(_began(earlier) < at < change.at for at in stepped):
-        return None if puts_back(graph, obj, change.at) else "warning"
-    if any(at > change.at for at in stepped):
-        return None  # several backward passes, then one update: gradient accumulation
-    read = any(
-        previous.at < a.at < change.at and graph.trace.tensors[a.tensor].object == obj
-        for a in graph.accesses_of("grad")
-    )
-    return "warning" if read else "note"
-
-
-def _began(earlier: Sequence[GradChange]) -> int:
-    """When the sum that `.grad` holds was begun."""
-    began = earlier[-1]
-    for change in reversed(earlier):
-        if change.kind != "accumulated":
-            break
-        began = change
-    return began.at
-
-
-def _accumulation(
-    graph: Graph, place: Place | None, changes: list[GradChange], warn: bool, because: str | None
-) -> Finding:
-    first, last = changes[0], changes[-1]
-    before = graph.place(first.before_places)
-    earlier = all(c.kind == "earlier" for c in graph.changes_by_object[first.object] if c.at < first.at)
-    ran = {
-        c.backward for c in graph.changes_by_object[first.object]
-        if c.backward is not None and graph.place(c.places) == place
-    }  # fmt: skip
-    again = ("repeated_of" if len(ran) > len(changes) else "repeated") if len(changes) > 1 else ""
-    variant = ("earlier" if before is not None else "unknown") if earlier else again if warn else "meant"
-    last = first if earlier else last
-    data = {
-        "name": tag("tensor", first.tensor), "here": at(place),
-        "was": at(before), "times": len(changes), "all": max(len(ran), len(changes)),
-        "before": tag("gradient", _plain(first.before)), "added": tag("gradient", _plain(first.added)),
-        "after": tag("gradient", _plain(last.after)),
-    }  # fmt: skip
-    backwards = tuple(c.backward for c in changes if c.backward is not None)
-    return Finding(
-        "AG202", "warning" if warn else "note", first.at, data, variant,
-        places=ends(place, before), tensors=(first.tensor,), backwards=backwards,
-        because=because,
-    )  # fmt: skip
-
-
-def _plain(gradient: object) -> dict[str, object]:
-    return {k: getattr(gradient, k) for k in ("shape", "dtype", "value")} if gradient is not None else {}
 
 
 @rule("AG203", "warning")

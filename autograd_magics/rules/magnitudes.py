@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..graph import Graph
-from ..trace import Backward, Gradient, Place, Step, flat
+from ..health import figures, layer, rms
+from ..trace import Backward, Gradient, Place, Step
 from . import Finding, at, ends, rule, tag
-from .numbers import non_finite
 
 GATES = {
     "ReluBackward0": "relu", "ThresholdBackward0": "relu", "SigmoidBackward0": "saturated",
@@ -69,13 +69,13 @@ def closed_gate(graph: Graph) -> Iterator[Finding]:
             loss.backward()
             optimizer.step()
     """
-    groups: dict[tuple[str, Place | None], list[tuple[Step, bool]]] = defaultdict(list)
+    groups: dict[tuple[str, Place | None, str | None], list[tuple[Step, bool]]] = defaultdict(list)
     for step in sorted(graph.trace.steps, key=lambda one: one.at):
         node = graph.trace.nodes[step.node]
         closed = _closed(graph, step) if node.name in GATES and not _is_hinge(graph, step.node) else None
-        if closed is not None:
-            groups[node.name, graph.node_place(node)].append((step, closed))
-    for (name, place), runs in groups.items():
+        if closed is not None:  # the layers of a model are often called at one place
+            groups[node.name, graph.node_place(node), layer(graph, node.id)].append((step, closed))
+    for (name, place, _), runs in groups.items():
         last_open = max((i for i, (_, closed) in enumerate(runs) if not closed), default=-1)
         dead = [step for step, _ in runs[last_open + 1 :]]
         if dead and (last_open < 0 or len(dead) >= STAYS_DEAD):
@@ -102,12 +102,8 @@ def _is_hinge(graph: Graph, node: int) -> bool:
 
 def _zeros(gradient: Gradient) -> float | None:
     """The share of zeros, from 0 to 1; None where it is not known."""
-    if gradient.stats is not None:
-        return gradient.stats.zeros / gradient.stats.elements if gradient.stats.elements else None
-    if gradient.value is None:
-        return None
-    numbers = list(flat(gradient.value))
-    return sum(v == 0 for v in numbers) / len(numbers) if numbers else None
+    known = figures(gradient)
+    return known.zeros / known.elements if known is not None and known.elements else None
 
 
 def _gate(graph: Graph, kind: str, place: Place | None, dead: Sequence[Step]) -> Finding:
@@ -119,7 +115,8 @@ def _gate(graph: Graph, kind: str, place: Place | None, dead: Sequence[Step]) ->
     shape = step.sent[0].shape if step.sent and step.sent[0] is not None else ()
     row = None if operand is None else graph.trace.tensors[operand]
     data = {
-        "node": tag("node", node.id), "made": at(place), "here": at(here), "times": len(dead),
+        "node": tag("node", node.id), "made": at(place), "layer": tag("layer", layer(graph, node.id)),
+        "here": at(here), "times": len(dead),
         "name": tag("tensor", operand), "zeros": math.prod(shape), "share": "100%",
         "value": tag("gradient", {} if row is None else {"shape": row.shape, "dtype": row.dtype, "value": row.value}),
     }  # fmt: skip
@@ -209,20 +206,6 @@ def _tends(sizes: Sequence[float]) -> bool:
     return abs(whole) >= math.log(NOTABLE) and largest <= SHARE * abs(whole)
 
 
-def rms(gradient: Gradient) -> float | None:
-    """Root mean square of the elements; None where it is not known or not finite."""
-    if non_finite(gradient) != frozenset():
-        return None
-    stats = gradient.stats
-    if stats is not None:
-        if stats.mean is None:
-            return None
-        spread = (stats.std or 0.0) ** 2 * (stats.elements - 1) / stats.elements
-        return math.sqrt(stats.mean**2 + spread)
-    numbers = [v for v in flat(gradient.value) if isinstance(v, (int, float))]
-    return math.hypot(*numbers) / math.sqrt(len(numbers)) if numbers else None
-
-
 def _sloped(graph: Graph, place: Place | None, slope: Slope) -> Finding:
     first, last = (graph.trace.nodes[s.node] for s in (slope.steps[0], slope.steps[-1]))
     made, made_first = graph.node_place(last), graph.node_place(first)
@@ -230,8 +213,10 @@ def _sloped(graph: Graph, place: Place | None, slope: Slope) -> Finding:
     names = list(dict.fromkeys(name for t in leaves if (name := graph.name(t))))[:LEAVES_NAMED]
     extreme = max(slope.ratio, 1 / slope.ratio) >= EXTREME
     tensors = [t.id for n in (first, last) if (t := graph.node_tensor(n.id)) is not None]
+    layers = layer(graph, first.id), layer(graph, last.id)
     data = {
         "node": tag("node", last.id), "here": at(place), "made": at(made), "times": len(slope.steps),
+        "layer": tag("layer", layers[1]), "layer_first": tag("layer", layers[0] if layers[0] != layers[1] else None),
         "first": slope.first, "last": slope.last, "ratio": slope.ratio, "leaves": tag("names", names),
     }  # fmt: skip
     variant = "vanishes" if slope.ratio < 1 else "explodes"

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..graph import Graph
+from ..held import Held
+from ..held.keepers import with_graph_of_grad
 from ..trace import Backward, Call, Place, Tensor
 from . import Finding, at, ends, rule, tag
 from .expressions import operand
@@ -59,7 +61,7 @@ def kept_graph(graph: Graph) -> Iterator[Finding]:
         y.backward(retain_graph=True)
         y.backward()
     """
-    cyclic = {b.id for b in _with_graph_of_grad(graph)}
+    cyclic = {b.id for b in with_graph_of_grad(graph)}
     told: set[Place | None] = set()
     walked = {step.node: step.backward for step in graph.trace.steps}  # by node: the last backward that ran it
     for backward in reversed(graph.trace.backwards):
@@ -278,9 +280,8 @@ class _History:
 def _growing(graph: Graph, place: Place | None, growth: Growth) -> Finding:
     roots = [t.node for t in growth.results if t.node is not None]
     nodes = [n for n in graph.reachable(roots) if n.leaf is None]
-    saved = [s for n in nodes if not graph.is_freed(n.id) for s in graph.saved_of(n.id)]
-    leaves = {t.storage for t in graph.trace.tensors if t.leaf and t.requires_grad}
-    size, _ = graph.unique_bytes(s for s in saved if s.storage is None or s.storage not in leaves)
+    amount = Held(graph).amount(s for n in nodes if not graph.is_freed(n.id) for s in graph.saved_of(n.id))
+    size = amount.bytes - amount.anyway
     made = graph.tensor_place(growth.term.id)
     result = growth.results[-1]
     data = {
@@ -317,7 +318,7 @@ def grad_with_graph(graph: Graph) -> Iterator[Finding]:
         g.sum().backward()
     """
     told: set[Place | None] = set()
-    for backward in _with_graph_of_grad(graph):
+    for backward in with_graph_of_grad(graph):
         place = graph.place(backward.places)
         leaves = [c.tensor for c in graph.trace.changes if c.backward == backward.id]
         if place in told:
@@ -329,15 +330,3 @@ def grad_with_graph(graph: Graph) -> Iterator[Finding]:
             "AG403", "warning", backward.end, data, "" if names else "no_names", places=ends(place),
             tensors=tuple(leaves[:NAMES_SHOWN]), backwards=(backward.id,),
         )  # fmt: skip
-
-
-def _with_graph_of_grad(graph: Graph) -> Iterator[Backward]:
-    """The runs of `backward(create_graph=True)` after which a `.grad` still holds a graph."""
-    made = [n.at for n in graph.trace.nodes if n.origin == "backward"]
-    for backward in graph.trace.backwards:
-        if backward.kind == "autograd.grad" or not backward.create_graph or backward.error is not None:
-            continue
-        objects = {c.object for c in graph.trace.changes if c.backward == backward.id}
-        freed = {c.object for c in graph.trace.changes if c.at > backward.end and c.kind in ("cleared", "set")}
-        if objects - freed and any(backward.at < one < backward.end for one in made):
-            yield backward

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from ..graph import Graph
 from ..trace import Backward, Optimizer, OptimizerStep, Tensor
 from . import Finding, at, ends, rule, tag
+from .updates import passed_over_earlier
 
 NAMES_SHOWN = 4
 """Names listed in a sentence; more would not be read."""
+
+OF_OPTIMIZERS = ("step", "zero_grad")
+"""Kinds of rows that tell whose parameters they are; a clipping is one of any."""
 
 NEW_GRADIENT = frozenset({"accumulated", "set", "changed", "unseen"})
 """Changes of a `.grad` after which a step has something new to work with."""
@@ -103,6 +107,7 @@ def _without(
     return Finding(
         "AG701", "note" if harmless else "warning", step.at, data, variant, places=ends(here, there, last),
         tensors=step.parameters[:NAMES_SHOWN], backwards=() if there is None or later is None else (later.id,),
+        because="AG205" if any(one.at == step.at for one in passed_over_earlier(graph)) else None,
     )  # fmt: skip
 
 
@@ -157,7 +162,7 @@ def _left_out(graph: Graph) -> list[Tensor]:
     """Leaves that got gradients and that no optimizer has, nor the user's code an eye or a hand on."""
     trace = graph.trace
     owned = {trace.tensors[p].object for o in trace.optimizers for p in o.parameters}
-    owned |= {trace.tensors[p].object for s in trace.optimizer_steps for p in s.parameters}
+    owned |= {trace.tensors[p].object for s in trace.optimizer_steps if s.kind in OF_OPTIMIZERS for p in s.parameters}
     read = {trace.tensors[a.tensor].object for a in graph.accesses_of("grad")}
     asked = {trace.tensors[t].object for b in trace.backwards for t in b.inputs or ()}
     last = max(s.at for s in trace.optimizer_steps if s.kind == "step")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import functools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..graph import Graph
@@ -72,6 +73,8 @@ def _changed(graph: Graph, call: Call, memory: dict[int | None, int]) -> Iterato
 def _taken(graph: Graph, call: Call, obj: int) -> tuple[int, ...]:
     """When the gradient of a leaf was taken for what a call wrote into it; empty where it was not."""
     rows = graph.trace.tensors
+    if call.qualified.startswith("torch.optim.") and call.name == "step":  # an optimizer's, noted as a whole
+        return (call.at,)
     start = [t for t in call.inputs if rows[t].object != obj]
     if call.name == "data=":  # of what was assigned only the memory is known
         start = [t for t in _by_storage(graph).get(rows[call.outputs[0]].storage, ()) if rows[t].at < call.at][-1:]
@@ -105,12 +108,41 @@ def is_by_product(graph: Graph, obj: int, when: int) -> bool:
     The loss of a generator brings gradients to the discriminator too; they are cleared before its next backward.
     """
     used = graph.changes_of_value(obj)
-    after = [c for c in graph.changes_by_object.get(obj, ()) if c.at > when and c.kind in ("zeroed", "cleared")]
-    if after and not any(when < at < after[0].at for at in used):
-        return not any(b.error is None and when < b.at < after[0].at for b in graph.trace.backwards)
-    until = next((b.at for b in graph.trace.backwards if b.at > when), float("inf"))
-    others = any(when < u.call.at < until and u.leaf.object != obj and u.taken for u in updates(graph))
-    return others and not any(when < at < until for at in used)
+    began, ended_well, updated = _times(graph)
+    cleared = _next(_clearings(graph).get(obj, []), when)
+    if cleared != math.inf and not _next(used, when) < cleared:
+        return not _next(ended_well, when) < cleared
+    until = _next(began, when)
+    between = updated[bisect.bisect_right(updated, when, key=_when) : bisect.bisect_left(updated, until, key=_when)]
+    return any(u.leaf.object != obj for u in between) and not _next(used, when) < until
+
+
+def _next(times: Sequence[int], when: int) -> float:
+    """The first of times in order that is after a moment; infinite where none is."""
+    index = bisect.bisect_right(times, when)
+    return times[index] if index < len(times) else math.inf
+
+
+def _when(update: Update) -> int:
+    return update.call.at
+
+
+@once
+def _times(graph: Graph) -> tuple[list[int], list[int], list[Update]]:
+    """When backwards began, those that ended well, and updates that took a gradient, in order of time."""
+    rows = graph.trace.backwards
+    well = sorted(row.at for row in rows if row.error is None)
+    return sorted(row.at for row in rows), well, sorted((u for u in updates(graph) if u.taken), key=_when)
+
+
+@once
+def _clearings(graph: Graph) -> dict[int, list[int]]:
+    """By object: when its `.grad` was cleared or zeroed, in order."""
+    kinds = ("zeroed", "cleared")
+    return {
+        obj: sorted(change.at for change in changes if change.kind in kinds)
+        for obj, changes in graph.changes_by_object.items()
+    }
 
 
 def puts_back(graph: Graph, obj: int, then: int) -> bool:
@@ -122,7 +154,10 @@ def puts_back(graph: Graph, obj: int, then: int) -> bool:
             continue
         row = None
         if call.name == "data=":
-            row = next((t for t in _by_storage(graph)[rows[call.outputs[0]].storage] if t not in mine), None)
+            # `w.data -= x` assigns the very memory that `w` has already: nothing is put back
+            storage = rows[call.outputs[0]].storage
+            if all(rows[t].storage != storage for t in call.inputs[:1]):
+                row = next((t for t in _by_storage(graph)[storage] if t not in mine), None)
         elif call.name == "copy_" and len(call.inputs) > 1 and not mine.isdisjoint(_views(graph, call.inputs[0])):
             row = call.inputs[1]
         if row is not None and rows[row].at < then and not mine.isdisjoint(_views(graph, row)):
@@ -274,6 +309,8 @@ def _thrown_away_earlier(graph: Graph) -> Iterator[Finding]:
             place = graph.place(update.call.places if step is None else step.places)
             one = ThrownEarlier(*pages, update.leaf, update.call.at, place, variant)
             groups.setdefault((one.zeroed.cell, one.zeroed.line, line(place)), []).append(one)
+    for one in passed_over_earlier(graph):
+        groups.setdefault((one.zeroed.cell, one.zeroed.line, line(one.place)), []).append(one)
     for found in groups.values():
         first = found[0]
         leaves = list({one.leaf.object: one.leaf for one in found}.values())
@@ -285,6 +322,22 @@ def _thrown_away_earlier(graph: Graph) -> Iterator[Finding]:
             "AG205", "warning", first.at, data, first.variant, tensors=tuple(leaf.id for leaf in leaves[:NAMED]),
             places=ends(_place_of(graph, first.zeroed), _place_of(graph, first.brought), first.place),
         )  # fmt: skip
+
+
+def passed_over_earlier(graph: Graph) -> Iterator[ThrownEarlier]:
+    """The leaves that a step passed over because an earlier cell had set their gradient to None before any update."""
+    rows = graph.trace.tensors
+    steps = () if graph.trace.dropped else [s for s in graph.trace.optimizer_steps if s.kind == "step"]
+    for step in steps:
+        for leaf in map(rows.__getitem__, step.skipped):
+            past = graph.past.get(leaf.object, ())
+            if len(past) < 2 or past[-1].kind != "cleared" or past[-2].kind not in ("accumulated", "set"):
+                continue
+            here = any(c.kind != "earlier" and c.at < step.at for c in graph.changes_by_object.get(leaf.object, ()))
+            ran = any(b.error is None and b.at < step.at for b in graph.trace.backwards)
+            if not here and not ran and not _ran_after(graph, past[-1]):
+                place = graph.place(step.places)
+                yield ThrownEarlier(past[-2], past[-1], leaf, step.at, place, "skipped")
 
 
 def _zeroed_earlier(graph: Graph, obj: int, when: int) -> tuple[Past, Past] | None:

@@ -24,7 +24,7 @@ EARLY = 3
 REFERENCES = {
     "storage": "storages", "tensor": "tensors", "leaf": "tensors", "call": "calls", "node": "nodes",
     "result": "tensors", "backward": "backwards", "freed_by": "backwards", "object": "objects", "grad_of": "objects",
-    "scope": "scopes",
+    "scope": "scopes", "norm": "tensors",
 }  # fmt: skip
 LISTS = {"inputs": "tensors", "outputs": "tensors", "roots": "tensors", "results": "tensors", "nodes": "nodes",
          "parameters": "tensors", "skipped": "tensors"}  # fmt: skip

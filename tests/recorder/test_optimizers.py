@@ -61,7 +61,7 @@ def test_a_step_holds_what_it_did() -> None:
     trace = record_cell(LOOP.format(arguments=""))
     for step, before in zip(steps(trace), (1.0, 0.8, 0.64), strict=True):
         inside = [c for c in trace.calls if step.at < c.at and c.end <= step.end]
-        assert [c.name for c in inside] == ["add_"]
+        assert [c.name for c in inside] == ["step"]
         first, after = trace.tensors[step.parameters[0]], trace.tensors[inside[0].outputs[0]]
         assert first.value == pytest.approx([before] * 3) and after.value == pytest.approx([before * 0.8] * 3)
         assert first.object == after.object
@@ -248,3 +248,84 @@ def test_compiled_step_does_what_it_does_without_us() -> None:
         assert w.allclose(torch.zeros(2))
     """)
     assert trace.failure is None and trace.problem is None
+
+
+# -- a step as a whole ---------------------------------------------------------------------------
+def names_in(trace: Trace, step: OptimizerStep) -> list[str]:
+    return [c.name for c in trace.calls if step.at < c.at and c.end <= step.end]
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam", "Rprop", "ASGD"])
+@pytest.mark.parametrize("foreach", [False, True])
+def test_a_step_of_torchs_own_is_one_call(kind: str, foreach: bool) -> None:
+    trace = record_cell(f"""
+        w, v = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
+        opt = torch.optim.{kind}([w, v], lr=0.1, foreach={foreach})
+        for i in range(2):
+            opt.zero_grad()
+            (w.sum() * v.sum()).backward()
+            opt.step()
+    """)
+    for step in steps(trace):
+        assert names_in(trace, step) == ["step"]
+        (call,) = [c for c in trace.calls if step.at < c.at and c.end <= step.end]
+        assert call.inplace and call.qualified == f"torch.optim.{kind}.step" and call.inputs == step.parameters
+        assert [trace.tensors[t].object for t in call.outputs] == [trace.tensors[t].object for t in step.parameters]
+        assert all(trace.tensors[t].value is not None for t in call.outputs)
+    assert len({trace.tensors[c.outputs[0]].id for c in trace.calls if c.name == "step"}) == 2
+
+
+@pytest.mark.parametrize("step", [
+    "class Own(torch.optim.Optimizer):\n"
+    "    def __init__(self, params): super().__init__(params, {})\n"
+    "    @torch.no_grad()\n"
+    "    def step(self):\n"
+    "        for p in self.param_groups[0]['params']: p.sub_(0.1 * p.grad)\n"
+    "opt = Own([w])",
+    "opt = torch.optim.SGD([w], lr=0.1)\nstep = opt.step\nopt.step = lambda: step(lambda: (w * w).sum())",
+])  # fmt: skip
+def test_steps_with_code_of_the_users_are_seen_call_by_call(step: str) -> None:
+    trace = record_cell(f"w = torch.ones(2, requires_grad=True)\n(w * w).sum().backward()\n{step}\nopt.step()")
+    (made,) = steps(trace)
+    assert "step" not in names_in(trace, made) and len(names_in(trace, made)) >= 2
+
+
+def test_what_comes_after_a_step_that_raised_is_seen() -> None:
+    trace = record_cell("""
+        w = torch.ones(2, requires_grad=True)
+        opt = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+        (w * w).sum().backward()
+        opt.step()
+        opt.state[w]["momentum_buffer"] = None
+        opt.param_groups[0]["momentum"] = "much"
+        try:
+            opt.step()
+        except TypeError:
+            pass
+        opt.zero_grad()
+        y = (w * 3).sum()
+        y.backward()
+    """)
+    assert [c.kind for c in trace.changes] == ["accumulated", "cleared", "accumulated"]
+    assert [c.name for c in trace.calls][-2:] == ["mul", "sum"]
+
+
+def test_a_gradient_that_a_step_changed_in_place_is_noted() -> None:
+    trace = record_cell("""
+        w = torch.ones(2, requires_grad=True)
+        opt = torch.optim.SGD([w], lr=0.1, momentum=0.9, nesterov=True, foreach=True)
+        for i in range(2):
+            opt.zero_grad()
+            (w * w).sum().backward()
+            opt.step()
+            seen = w.grad.tolist()
+    """)
+    last = [c for c in trace.changes if c.after is not None][-1]
+    assert last.after is not None and last.after.value == trace_value(trace)
+
+
+def trace_value(trace: Trace) -> object:
+    """What the last reading of `.grad` gave."""
+    result = trace.accesses[-1].result
+    assert result is not None
+    return trace.tensors[result].value

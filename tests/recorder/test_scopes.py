@@ -59,7 +59,7 @@ def test_each_call_knows_the_modules_around_it() -> None:
         ("net.blocks[1].act", "relu"), ('net.heads["one"]', "linear"),
     ]  # fmt: skip
     (linear,) = [c for c in trace.calls if c.scope is not None][:1]
-    assert [(s.name, s.type, s.index) for s in around(trace, linear.id)] == [
+    assert [(s.name, s.type, s.nth) for s in around(trace, linear.id)] == [
         ("net", "Net", 0), ("blocks[0]", "Block", 0), ("fc", "Linear", 0),
     ]  # fmt: skip
     (total,) = [c for c in trace.calls if c.name == "sum"]
@@ -76,7 +76,7 @@ def test_each_call_knows_the_modules_around_it() -> None:
 ])  # fmt: skip
 def test_each_call_of_a_module_is_told_from_the_next(source: str) -> None:
     trace = record(f"block = Block()\n{source}")
-    assert [(s.path, s.index) for s in trace.scopes if s.parent is None] == [("block", i) for i in range(3)]
+    assert [(s.path, s.nth) for s in trace.scopes if s.parent is None] == [("block", i) for i in range(3)]
     assert len({s.module for s in trace.scopes}) == 3
 
 
@@ -93,7 +93,7 @@ class Loop(nn.Module):
 loop = Loop()
 y = loop(torch.ones(1, 2))
 """)
-    assert [(s.path, s.index) for s in trace.scopes] == [("loop", 0), ("loop.fc", 0), ("loop.fc", 1), ("loop.fc", 2)]
+    assert [(s.path, s.nth) for s in trace.scopes] == [("loop", 0), ("loop.fc", 0), ("loop.fc", 1), ("loop.fc", 2)]
     assert [c.scope for c in trace.calls if c.name == "tanh"] == [0, 0, 0]
 
 
@@ -114,7 +114,7 @@ except RuntimeError:
     pass
 y = net(torch.ones(1, 2))
 """)
-    assert [(s.path, s.index) for s in trace.scopes if s.type == "Net"] == [("net", 0), ("net", 1)]
+    assert [(s.path, s.nth) for s in trace.scopes if s.type == "Net"] == [("net", 0), ("net", 1)]
     assert trace.calls[trace.calls[-1].id].error is None
 
 
