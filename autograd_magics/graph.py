@@ -22,6 +22,7 @@ from .trace import (
     Hook,
     Name,
     Node,
+    Packed,
     Past,
     Place,
     Saved,
@@ -82,6 +83,9 @@ class Graph:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
+        self._place_of: dict[tuple[int, ...], Place | None] = {}
+        self._label_of: dict[int, str] = {}
+        self._value_changes: dict[int, tuple[int, ...]] = {}
 
     # -- tensors -------------------------------------------------------------------------------
     @functools.cached_property
@@ -153,6 +157,8 @@ class Graph:
             return (name.place is None, name.tensor != tensor and name.at > row.at, abs(name.at - row.at))
 
         near = list(self._names_by_tensor.get(tensor, ()))
+        if len(near) == len(self._names_by_object.get(row.object, ())) <= 1:
+            return (near[0].name,) if near else ()
         for times, group in self._names_near.get(row.object, {}).values():
             index = bisect.bisect_right(times, row.at)  # of one name, only the last before and the first after count
             near += group[max(index - 1, 0) : index + 1]
@@ -176,6 +182,11 @@ class Graph:
 
     def label(self, tensor: int) -> str:
         """A name, or the source text that made it, or the call's name: never empty."""
+        if tensor not in self._label_of:
+            self._label_of[tensor] = self._label(tensor)
+        return self._label_of[tensor]
+
+    def _label(self, tensor: int) -> str:
         name = self.name(tensor)
         if name:
             return name
@@ -185,10 +196,39 @@ class Graph:
             return self.trace.nodes[node].name if node is not None else "tensor"
         if call.places and self.trace.places[call.places[0]].through:
             return self._label_within(call)
-        text = self.segment(self.place(call.places))
+        text = self.segment(self._place_of_value(call))
         if text and "\n" not in text and len(text) <= 32:
             return text
         return f"{call.name}(…)"
+
+    def _place_of_value(self, call: Call) -> Place | None:
+        """The place to show of a call, if its source text says what the call gave, else one further in.
+
+        `model(x)` is what the last call of torch in the module gave, and none of those before it.
+        """
+        shown = self.place(call.places)
+        if shown is None or call.scope is None:
+            return shown
+        outermost: dict[int | None, int] = {}
+        scope: int | None = call.scope
+        while scope is not None:
+            outermost[self.trace.scopes[scope].place] = scope
+            scope = self.trace.scopes[scope].parent
+        for row in call.places[call.places.index(shown.id) :: -1]:
+            if row not in outermost or self._ends_of_scopes[outermost[row]] == call.id:
+                return self.trace.places[row]
+        return None
+
+    @functools.cached_property
+    def _ends_of_scopes(self) -> dict[int, int]:
+        """By scope: the last call in it."""
+        found: dict[int, int] = {}
+        for call in self.trace.calls:
+            scope = call.scope
+            while scope is not None:
+                found[scope] = call.id
+                scope = self.trace.scopes[scope].parent
+        return found
 
     def _label_within(self, call: Call) -> str:
         """The label of what a function of torch's made on its way, after what it was made of: `y[0]`."""
@@ -202,8 +242,11 @@ class Graph:
 
     def place(self, places: Iterable[int]) -> Place | None:
         """The place to show of a call: the innermost one inside the recorded cell, else the innermost."""
-        rows = [self.trace.places[p] for p in places]
-        return next((p for p in rows if p.source == self.trace.source), rows[0] if rows else None)
+        key = tuple(places)
+        if key not in self._place_of:
+            rows = [self.trace.places[p] for p in key]
+            self._place_of[key] = next((p for p in rows if p.source == self.trace.source), rows[0] if rows else None)
+        return self._place_of[key]
 
     def tensor_place(self, tensor: int) -> Place | None:
         """Where a tensor was made, in this cell or an earlier one."""
@@ -230,11 +273,14 @@ class Graph:
             return self.place(self.trace.backwards[node.freed_by].places)
         return None if node.freed_place is None else self.trace.places[node.freed_place]
 
-    @functools.cache  # noqa: B019 - a Graph lives as long as its report
     def source_lines(self, source: int) -> tuple[str, ...]:
         """Lines of a source as far as they are known."""
-        text = self.trace.sources[source].text
-        return tuple(text.rstrip("\n").split("\n")) if text is not None else ()
+        return self._source_lines[source]
+
+    @functools.cached_property
+    def _source_lines(self) -> tuple[tuple[str, ...], ...]:
+        texts = [row.text for row in self.trace.sources]
+        return tuple(() if text is None else tuple(text.rstrip("\n").split("\n")) for text in texts)
 
     def line_text(self, source: int, line: int) -> str:
         """One line of source, empty where it is not known."""
@@ -402,7 +448,7 @@ class Graph:
         if node is None or row.output_nr:
             return None
         got = self.trace.tensors[result]
-        return self._changed(backward.id, node, Gradient(got.shape, got.dtype, got.device, got.value))
+        return self._changed(backward.id, node, story.as_gradient(got))
 
     def _changed(self, backward: int, node: int, after: Gradient | None) -> Gradient | None:
         edges = self._steps_above.get((backward, node), ())
@@ -467,7 +513,7 @@ class Graph:
             for tensor, result in zip(backward.inputs or (), backward.results, strict=False):
                 if result is not None:
                     row = self.trace.tensors[result]
-                    gradient = Gradient(row.shape, row.dtype, row.device, row.value)
+                    gradient = story.as_gradient(row)
                     found[self.trace.tensors[tensor].object].append((backward, gradient))
         return {key: tuple(pairs) for key, pairs in found.items()}
 
@@ -496,8 +542,18 @@ class Graph:
 
     # -- memory --------------------------------------------------------------------------------
     def kept(self) -> tuple[Saved, ...]:
-        """Saved tensors that no backward of this trace or before it freed."""
-        return tuple(s for s in self.trace.saved if not self.is_freed(s.node))
+        """Saved tensors that were still kept at the end: no backward freed them, and their node is still there."""
+        return tuple(s for s in self.trace.saved if not self.is_freed(s.node) and s.node not in self.gone)
+
+    @functools.cached_property
+    def gone(self) -> dict[int, int]:
+        """By node: when it went, with all that it kept; only those that went before the end."""
+        return {row.node: row.at for row in self.trace.gone}
+
+    @functools.cached_property
+    def packed(self) -> dict[int, Packed]:
+        """By saved row: what hooks keep in its place."""
+        return {row.saved: row for row in self.trace.packed}
 
     @functools.cached_property
     def _owners(self) -> dict[int, int]:
@@ -516,13 +572,21 @@ class Graph:
         row = self.trace.nodes[node]
         return row.freed_by is not None or row.freed_place is not None
 
+    def blocks(self, row: Saved) -> dict[tuple[str, int], int]:
+        """Bytes of each block of memory that a saved tensor keeps; of a packed one those of what is in its place."""
+        storages = self.trace.storages
+        if row.hidden:
+            packed = self.packed.get(row.id)
+            return {} if packed is None else {("storage", i): storages[i].bytes for i in packed.blocks}
+        if row.storage is None:
+            return {("row", row.id): row.bytes}
+        return {("storage", row.storage): storages[row.storage].bytes}
+
     def unique_bytes(self, saved: Iterable[Saved]) -> tuple[int, int]:
         """(bytes, number) of distinct storages behind saved tensors: shared memory counts once."""
-        sizes = {}
+        sizes: dict[tuple[str, int], int] = {}
         for row in saved:
-            if not row.hidden:
-                key = row.storage if row.storage is not None else ("row", row.id)
-                sizes[key] = self.trace.storages[row.storage].bytes if row.storage is not None else row.bytes
+            sizes.update(self.blocks(row))
         return sum(sizes.values()), len(sizes)
 
     # -- changes in place ----------------------------------------------------------------------
@@ -542,8 +606,21 @@ class Graph:
 
     def changes_of_value(self, obj: int) -> tuple[int, ...]:
         """When an object's values were changed in place: the updates of a leaf."""
-        storages = {t.storage for t in self.states.get(obj, ())}
-        return tuple(sorted(c.at for s in storages for c in self.changes_of_storage(s)))
+        if obj not in self._value_changes:
+            storages = {t.storage for t in self.states.get(obj, ())}
+            self._value_changes[obj] = tuple(sorted(c.at for s in storages for c in self.changes_of_storage(s)))
+        return self._value_changes[obj]
+
+    def step_call(self, call: Call) -> str | None:
+        """`opt.step()` for an optimizer's step that was noted as one call; None for other calls."""
+        if call.name != "step" or not call.qualified.startswith("torch.optim."):
+            return None
+        step = self._optimizer_steps.of(call.at)
+        return "step()" if step is None else f"{self._optimizer_steps.name(step)}.step()"
+
+    @functools.cached_property
+    def _optimizer_steps(self) -> story.Steps:
+        return story.Steps(self.trace)
 
     def users_made(self, tensor: int) -> bool:
         """Whether a tensor was computed from other tensors that were seen."""

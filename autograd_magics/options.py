@@ -133,7 +133,7 @@ def _value(flag: str, given: str, lang: str, command: str) -> str | int:
 
 def expected(name: str, lang: str) -> str:
     """What the option or setting `name` may be, in words."""
-    if name in ("limit", "values_budget"):
+    if name in ("limit", "values_budget", "details", "leaves"):
         return text("magic.a_count", lang)
     words = choices("--" + name) or ("True", "False")
     return text("magic.one_of", lang, words=", ".join(words))

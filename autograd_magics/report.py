@@ -1,7 +1,7 @@
 """What a recording gives: a `Report` holds the trace and its findings and shows itself wherever it is displayed.
 
 * `Report(trace)`: `.trace`, `.graph`, `.findings`; `.to_text()`, `.to_html()`, `.to_svg()`, `.to_graphviz()`,
-  `.widget()`; `.show()`, `.save(path)`.
+  `.widget()`; `.show()`, `.save(path)`; `.nodes`, `.calls`, `.saved`, `.gradients`, `.backwards`, `.diff(other)`.
 * `load(path)`: a saved report; needs neither torch nor IPython.
 
 The last expression of a cell displays a report by `_repr_mimebundle_`: HTML and text, nothing else.
@@ -9,6 +9,7 @@ The last expression of a cell displays a report by `_repr_mimebundle_`: HTML and
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import html
 import pathlib
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
     import graphviz
 
     from .check import Check
+    from .difference import Difference
     from .nudge import Nudges
+    from .rows import Rows
     from .rules import Finding
     from .views.boxes import Picture
+    from .views.languages import Codes
     from .views.phrases import Phrases
 
 T = TypeVar("T")
@@ -89,8 +93,12 @@ class Report:
     def findings(self) -> tuple[Finding, ...]:
         """Mistakes and hazards, in the order of the rules."""
         from . import rules
+        from .views.listed import Teller
 
-        return self._guard(lambda: rules.diagnose(self.graph, None if is_strict() else self._note), ())
+        none: tuple[Finding, ...] = ()
+        found = self._guard(lambda: rules.diagnose(self.graph, None if is_strict() else self._note), none)
+        words = Teller(self.graph, self.lang)
+        return tuple(dataclasses.replace(finding, words=words) for finding in found)
 
     @functools.cached_property
     def phrases(self) -> Phrases:
@@ -102,7 +110,23 @@ class Report:
     @functools.cached_property
     def pictures(self) -> dict[str, Picture]:
         """The placed `"forward"` and `"backward"` pictures."""
-        return {name: self.picture(name) for name in ("forward", "backward")}
+        from .views import languages
+
+        return {name: languages.said(picture, self.lang) for name, picture in self.coded.items()}
+
+    @functools.cached_property
+    def coded(self) -> dict[str, Picture]:
+        """The same with codes for sentences, which every language has its words for."""
+        from .views import languages
+
+        return languages.pictures(self)
+
+    @functools.cached_property
+    def codes(self) -> Codes:
+        """What `phrases` is for one language, for all of them."""
+        from .views import languages
+
+        return languages.Codes(self.graph, self.lang)
 
     def picture(self, name: str, limit: int | None = None) -> Picture:
         """A placed picture with at most about `limit` boxes."""
@@ -156,6 +180,82 @@ class Report:
         from .views import widget
 
         return widget.ReportWidget(self, **traits)
+
+    # -- data ----------------------------------------------------------------------------------
+    # Each is a new list of dicts with the same keys in every row; `rows.py` says what ids, sizes and places are.
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """One row for each node of autograd's graph, for `pandas.DataFrame(report.nodes)`.
+
+        `node`, `name` (`"MulBackward0"`), `tensor` (name of what it stands for), `call`, `op`, `origin`, `order` (of
+        derivatives, from 1), `module`, `module_type`, `cell`, `file`, `line`; `shape`, `elements`, `dtype`, `device` of
+        its result; `parents` (the nodes it leads to), `saved` (tensors), `saved_bytes`, `freed`, `freed_by` (a
+        backward), `freed_cell`, `freed_line`, `kept` (at the end), `runs`; of the gradient that reached it `grad_norm`,
+        `grad_rms`, `grad_max`, `grad_zeros`, `grad_nan`, `grad_inf`.
+        """
+        return self._rows.nodes()
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """One row for each call of torch's Python API.
+
+        `call`, `op` (`"mul"`), `function` (`"Tensor.mul"`), `result` (its name), `inputs` (names), `code`, `module`,
+        `module_type`, `cell`, `file`, `line`; `shape`, `elements`, `dtype`, `device`, `value` (of a single number),
+        `requires_grad`, `node` of its first result; `nodes` (how many it made), `saved_bytes`, `inplace`,
+        `grad_enabled`, `cut` (why no gradient passes), `error`.
+        """
+        return self._rows.calls()
+
+    @property
+    def saved(self) -> list[dict[str, Any]]:
+        """One row for each tensor that a node keeps, or kept, for backward.
+
+        `saved`, `node`, `name` (of the node), `slot`, `tensor` (name), `parameter`, `call`, `op`, `module`,
+        `module_type`, `cell`, `file`, `line`, `shape`, `elements`, `dtype`, `device`, `bytes` (of the tensor),
+        `storage`, `storage_bytes` (of the memory it lies in), `counted_bytes` (what this row adds to the total: shared
+        memory counts once, so their sum is the total), `hidden` (kept through hooks), `freed`, `freed_by`,
+        `freed_cell`, `freed_line`, `kept` (at the end).
+        """
+        return self._rows.saved()
+
+    @property
+    def gradients(self) -> list[dict[str, Any]]:
+        """One row for each change of a `.grad` and each result of `autograd.grad`, in order of time.
+
+        `tensor` (name), `object` (same number, same tensor), `kind` (`"accumulated"`, `"set"`, `"cleared"`,
+        `"zeroed"`, `"changed"`, `"unseen"`, `"earlier"`, `"returned"`), `backward`, `cell`, `file`, `line`; of `.grad`
+        after it `shape`, `elements`, `dtype`, `device`, `value` (of a single number), `norm`, `rms`, `max`, `zeros`,
+        `nan`, `inf`; the last six with `added_` of what a backward added.  Iterations that are not kept have a `norm`.
+        """
+        return self._rows.gradients()
+
+    @property
+    def backwards(self) -> list[dict[str, Any]]:
+        """One row for each run of the engine, those of iterations that are not kept as well.
+
+        `backward` (None of one not kept), `kind`, `root` (name), `loss` (its value, of a single number), `kept`,
+        `code`, `cell`, `file`, `line`, `inputs` (names, None for all leaves), `nodes` (run), `leaves` (whose `.grad` it
+        changed), `freed_bytes`, `retain_graph`, `create_graph`, `order` (of derivatives), `error`.
+        """
+        return self._rows.backwards()
+
+    @functools.cached_property
+    def _rows(self) -> Rows:
+        from .rows import Rows
+
+        return Rows(self.graph)
+
+    def diff(self, other: Report) -> Difference:
+        """What another recording has that this one has not, and the other way round; this one is the one before.
+
+        Print the result to read it; it is false where nothing differs, and its `.rows` are plain data.  Raises
+        TypeError for anything but a report.
+        """
+        from .difference import Difference
+
+        if not isinstance(other, Report):
+            raise TypeError(f"other is {type(other).__name__} {other!r:.40}; expected a Report: load(path) gives one")
+        return Difference(self, other)
 
     # -- running the recorded calls again ------------------------------------------------------
     def check(self, loss: str, leaf: str) -> Check:

@@ -60,7 +60,7 @@ def events(trace: Trace, known: Container[int] | None = None) -> dict[int, list[
     found: dict[int, list[Event]] = defaultdict(list)
     states = _states(trace)
     writes = _writes(trace, states)
-    steps, unwritten = _Steps(trace), _unwritten(trace, [rows[0] for rows in states.values()])
+    steps, unwritten = Steps(trace), _unwritten(trace, [rows[0] for rows in states.values()])
     for obj, rows in states.items():
         found[obj] = _values(trace, rows, writes.get(obj, []), steps, unwritten)
     for change in trace.changes:
@@ -68,8 +68,9 @@ def events(trace: Trace, known: Container[int] | None = None) -> dict[int, list[
         found[change.object].append(
             Event(change.at, change.kind, place, change.before, change.after, change=change)
         )  # fmt: skip
-    for told in found.values():
-        told.sort(key=lambda event: event.at)
+    clippings = Steps(trace, "clip_grad_value_")
+    for obj, told in found.items():
+        found[obj] = _clipped_once(sorted(told, key=lambda event: event.at), clippings)
     return {obj: told if obj in known else _without_making(told) for obj, told in found.items()}
 
 
@@ -161,12 +162,12 @@ def _writes(trace: Trace, states: dict[int, list[Tensor]]) -> dict[int, list[tup
     return found
 
 
-class _Steps:
-    """Finds the optimizer's step that a call is part of."""
+class Steps:
+    """Finds the optimizer's step that a call is part of, or the call of a helper that changed gradients."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, kind: str = "step") -> None:
         self._trace = trace
-        self._rows: list[OptimizerStep] = [row for row in trace.optimizer_steps if row.kind == "step"]
+        self._rows: list[OptimizerStep] = [row for row in trace.optimizer_steps if row.kind == kind]
         self._starts = [row.at for row in self._rows]
         self._backwards = [row.at for row in trace.backwards]
 
@@ -186,7 +187,7 @@ class _Steps:
 
 
 def _values(
-    trace: Trace, rows: list[Tensor], writes: list[tuple[Call, Tensor]], steps: _Steps, unwritten: set[int]
+    trace: Trace, rows: list[Tensor], writes: list[tuple[Call, Tensor]], steps: Steps, unwritten: set[int]
 ) -> list[Event]:
     """The first state of a leaf, and every change of its value."""
     first = rows[0]
@@ -233,7 +234,7 @@ def _is_same_state(last: Tensor, row: Tensor, call: Call | None) -> bool:
     return row.version == last.version
 
 
-def _tell(trace: Trace, told: list[Event], event: Event, call: Call | None, steps: _Steps) -> None:
+def _tell(trace: Trace, told: list[Event], event: Event, call: Call | None, steps: Steps) -> None:
     """Append a change of the value; what is part of the last one is added to that."""
     if call is None:
         event.kind = "moved"
@@ -244,7 +245,8 @@ def _tell(trace: Trace, told: list[Event], event: Event, call: Call | None, step
     if step is not None:
         event.kind, event.by, event.step = "stepped", steps.name(step), step.id
         event.place = place_of(trace, step.places)
-        together = last.step == step.id
+        # a closure runs backward between two changes, as that of LBFGS does: each gradient is one at another value
+        together = last.step == step.id and not steps.backward_between(last.at, call.at)
     else:
         event.by, event.place = call.name, place_of(trace, call.places)
         # `w.data -= x` is two calls: the subtraction, and the assignment of what is there already
@@ -255,6 +257,19 @@ def _tell(trace: Trace, told: list[Event], event: Event, call: Call | None, step
         last.after = event.after
     else:
         told.append(event)
+
+
+def _clipped_once(told: list[Event], clippings: Steps) -> list[Event]:
+    """The same with each clipping by value as one change: torch bounds a gradient from below, then from above."""
+    kept: list[Event] = []
+    for event in told:
+        last = kept[-1] if kept else None
+        within = clippings.of(event.at) if event.change is not None else None
+        if within is None or last is None or last.change is None or clippings.of(last.at) is not within:
+            kept.append(event)
+        else:
+            last.at, last.kind, last.after, last.change = event.at, event.kind, event.after, event.change
+    return kept
 
 
 def _line(place: Place | None) -> tuple[int, int] | None:

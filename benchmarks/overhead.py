@@ -1,111 +1,59 @@
-"""What recording costs: CPU time of a recorded run divided by that of the plain run.
+"""What recording costs: CPU time and peak memory of a recorded run divided by those of the plain run.
 
-* `python benchmarks/overhead.py`: a table of ratios beside two yardsticks, a TorchFunctionMode that does nothing and
-  `torch.autograd.set_detect_anomaly`.  Exit status 1 when a budget is missed.
+* `python benchmarks/overhead.py`: a table of ratios beside a TorchFunctionMode that does nothing,
+  `torch.autograd.set_detect_anomaly`, and those of torchviz, torchview and TorchLens that are installed.
+  Exit status 1 when a goal is missed.
 * `python benchmarks/overhead.py scalar`: only the workloads whose name contains the word.
 
 One thread, CPU time, and every round runs all the ways one after the other, so that a slow moment of the machine hits
 them alike; a ratio is the median over rounds.  "cell" is what the recorded code itself took, "total" all of it, from
-`Recorder.start()` to the finished Trace of `Recorder.stop()`; the budget is held against the total.
+`Recorder.start()` to the finished Trace of `Recorder.stop()`; the goal is held against the total.  "peak" is the
+highest resident memory of a process that makes three steps, without what it had before it made the model (`peak.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
+import pathlib
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 from torch.overrides import TorchFunctionMode
+from workloads import Step, Training, gpt2, mlp, resnet18, scalar_loop
 
 from autograd_magics.recorder import Recorder
 
-Step = Callable[[], object]
 Way = Callable[[], contextlib.AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
 class Workload:
     name: str
-    budget: float
-    """Highest ratio recorded/plain that is acceptable."""
-    make: Callable[[], Step]
+    make: Callable[[], Training | Step]
+    goal: float
+    """Highest ratio recorded/plain of the time."""
+    memory: float
+    """The same of peak memory."""
     rounds: int
     repeat: int = 1
     """Steps in one timing, each recorded by itself."""
-
-
-# ---- what is run
-
-
-def scalar_loop() -> Step:
-    w, x, y = torch.tensor(1.0, requires_grad=True), torch.tensor(2.0), torch.tensor(4.0)
-
-    def run() -> None:
-        for _ in range(1000):
-            w.grad = None
-            predicted = w * x
-            error = predicted - y
-            (error * error).backward()
-
-    return run
-
-
-def training_step(model: nn.Module, inputs: torch.Tensor, loss: Callable[[torch.Tensor], torch.Tensor]) -> Step:
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
-
-    def run() -> None:
-        optimizer.zero_grad()
-        loss(model(inputs)).backward()
-        optimizer.step()
-
-    return run
-
-
-def mlp(layers: int, width: int, batch: int) -> Step:
-    blocks = [module for _ in range(layers) for module in (nn.Linear(width, width), nn.ReLU())]
-    inputs, targets = torch.randn(batch, width), torch.randn(batch, width)
-    return training_step(nn.Sequential(*blocks), inputs, lambda out: F.mse_loss(out, targets))
-
-
-class Block(nn.Module):
-    """A transformer block of GPT-2's shape."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        batch, length, width = x.shape
-        parts = self.qkv(self.ln_1(x)).split(width, dim=2)
-        q, k, v = (part.view(batch, length, self.heads, -1).transpose(1, 2) for part in parts)
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.out(attended.transpose(1, 2).reshape(batch, length, width))
-        return x + self.down(F.gelu(self.up(self.ln_2(x)), approximate="tanh"))
-
-
-def gpt2(layers: int = 12, width: int = 768, heads: int = 12, length: int = 128, words: int = 4096) -> Step:
-    """GPT-2's small model with a smaller vocabulary, so that a step stays under a second."""
-    blocks = [Block(width, heads) for _ in range(layers)]
-    model = nn.Sequential(nn.Embedding(words, width), *blocks, nn.LayerNorm(width), nn.Linear(width, words))
-    tokens = torch.randint(words, (1, length))
-    return training_step(model, tokens, lambda out: F.cross_entropy(out.view(-1, words), tokens.view(-1)))
+    values: str = "small"
 
 
 WORKLOADS = (
-    Workload("scalar loop, 1000 x (3 calls + backward)", 4.0, scalar_loop, rounds=11),
-    Workload("MLP step, 2 layers, 16 wide, batch 8", 2.0, lambda: mlp(2, 16, 8), rounds=31, repeat=10),
-    Workload("MLP step, 20 layers, 128 wide, batch 64", 2.0, lambda: mlp(20, 128, 64), rounds=31, repeat=3),
-    Workload("GPT-2-shaped step, 12 layers, 768 wide, 128 tokens", 1.3, gpt2, rounds=7),
+    Workload("scalar loop, 1000 x (3 calls + backward)", lambda: scalar_loop, 2.5, 1.02, rounds=11),
+    Workload("MLP step, 2 layers, 16 wide, batch 8", lambda: mlp(2, 16, 8), 2.0, 1.02, rounds=31, repeat=10),
+    Workload("MLP step, 20 layers, 128 wide, batch 64", lambda: mlp(20, 128, 64), 1.5, 1.02, rounds=31, repeat=3),
+    Workload("ResNet-18-shaped step, batch 8, 64 px", resnet18, 1.05, 1.02, rounds=9),
+    Workload("GPT-2-shaped step, 12 layers, 768 wide, 128 tokens", gpt2, 1.05, 1.02, rounds=7),
+    Workload('the same with values="stats"', gpt2, 1.25, 1.05, rounds=7, values="stats"),
 )
 
 
@@ -124,9 +72,10 @@ spent_in_stop = 0.0
 
 
 @contextlib.contextmanager
-def recording() -> Iterator[None]:
+def recording(values: str) -> Iterator[None]:
+    """What `record()` does around a block, without the report."""
     global spent_in_stop
-    recorder = Recorder()
+    recorder = Recorder(values=values)
     recorder.start()
     try:
         yield
@@ -136,15 +85,48 @@ def recording() -> Iterator[None]:
         spent_in_stop += time.process_time() - begin
 
 
-WAYS: dict[str, Way] = {
-    "plain": contextlib.nullcontext,
-    "no-op mode": Nothing,
-    "anomaly": lambda: torch.autograd.set_detect_anomaly(True),
-    "total": recording,
-}
+def ways(workload: Workload) -> dict[str, Way]:
+    """Each way to run a step."""
+    return {
+        "plain": contextlib.nullcontext,
+        "no-op mode": Nothing,
+        "anomaly": lambda: torch.autograd.set_detect_anomaly(True),
+        "total": lambda: recording(workload.values),
+    }
 
 
-COLUMNS = (("no-op mode", 11), ("anomaly", 8), ("cell", 6), ("total", 6))
+def peers(made: Training | Step) -> dict[str, Step]:
+    """By name: the same training step watched by another tool, for those that are installed; none sees a loop."""
+    if not isinstance(made, Training):
+        return {}
+    found: dict[str, Step] = {}
+    model, inputs, loss, step = made.model, made.inputs, made.loss, made.step()
+    if importlib.util.find_spec("torchviz"):
+        from torchviz import make_dot
+
+        def drawn() -> None:
+            result = loss(model(inputs))
+            make_dot(result, params=dict(model.named_parameters()))
+            result.backward()
+
+        found["torchviz"] = drawn
+    if importlib.util.find_spec("torchview"):
+        from torchview import draw_graph
+
+        found["torchview"] = lambda: (draw_graph(model, input_data=inputs), step())
+    if importlib.util.find_spec("torchlens"):
+        import torchlens
+
+        def traced() -> None:
+            torchlens.trace(model, inputs)
+            step()
+
+        found["TorchLens"] = traced
+    return found
+
+
+COLUMNS = (("no-op mode", 11), ("anomaly", 8), ("torchviz", 9), ("torchview", 10), ("TorchLens", 10), ("cell", 6),
+           ("total", 6))  # fmt: skip
 
 
 def seconds(step: Step, way: Way, repeat: int) -> float:
@@ -156,41 +138,72 @@ def seconds(step: Step, way: Way, repeat: int) -> float:
     return (time.process_time() - begin) / repeat
 
 
-def one_round(step: Step, repeat: int) -> dict[str, float]:
+def one_round(workload: Workload, step: Step, others: dict[str, Step]) -> dict[str, float]:
     global spent_in_stop
     spent_in_stop = 0.0
-    times = {name: seconds(step, way, repeat) for name, way in WAYS.items()}
-    return {**times, "cell": times["total"] - spent_in_stop / repeat}
+    times = {name: seconds(step, way, workload.repeat) for name, way in ways(workload).items()}
+    times["cell"] = times["total"] - spent_in_stop / workload.repeat
+    return {**times, **{name: seconds(other, contextlib.nullcontext, 1) for name, other in others.items()}}
 
 
 def measure(workload: Workload) -> tuple[float, dict[str, float]]:
     """Median seconds of the plain step, and the median ratio to it of every way."""
     torch.manual_seed(0)
-    step = workload.make()
-    one_round(step, 1)
-    rounds = [one_round(step, workload.repeat) for _ in range(workload.rounds)]
+    made = workload.make()
+    step = made.step() if isinstance(made, Training) else made()  # type: ignore[call-arg]
+    others = peers(made)
+    one_round(workload, step, others)
+    rounds = [one_round(workload, step, others) for _ in range(workload.rounds)]
     ratios = {name: statistics.median(times[name] / times["plain"] for times in rounds) for name in rounds[0]}
     return statistics.median(times["plain"] for times in rounds), ratios
 
 
+def peak(workload: Workload) -> tuple[float, float]:
+    """(MB of the plain run, ratio to it of the recorded one)."""
+    script = str(pathlib.Path(__file__).with_name("peak.py"))
+    found = []
+    for how in ("plain", workload.values):
+        command = [sys.executable, script, workload.name, how]
+        runs = [float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+        found.append(statistics.median(runs))
+    return found[0], found[1] / found[0]
+
+
+def named(words: list[str]) -> list[Workload]:
+    """The workloads whose name contains all the words."""
+    return [w for w in WORKLOADS if all(word in w.name for word in words)]
+
+
+def line(workload: Workload) -> tuple[str, bool]:
+    """A line of the table, and whether a goal was missed."""
+    plain, ratios = measure(workload)
+    megabytes, memory = peak(workload)
+    figures = " ".join(
+        f"{ratios[name]:{width}.2f}" if name in ratios else " " * (width - 1) + "-" for name, width in COLUMNS
+    )
+    missed = [word for word, over in (
+        ("time", ratios["total"] > workload.goal), ("memory", memory > workload.memory),
+    ) if over]  # fmt: skip
+    verdict = f"missed: {', '.join(missed)}" if missed else "met"
+    goals = f"{workload.goal:6.2f} {megabytes:7.1f} MB {memory:6.3f} {workload.memory:6.2f}"
+    return f"{workload.name:50} {plain * 1e3:7.2f} ms {figures} {goals} {verdict}", bool(missed)
+
+
 def main(words: list[str]) -> int:
-    chosen = [w for w in WORKLOADS if all(word in w.name for word in words)]
+    chosen = named(words)
     if not chosen:
         known = "; ".join(w.name for w in WORKLOADS)
         print(f"no workload is named {' '.join(words)!r}; expected words of one of: {known}")
         return 2
     torch.set_num_threads(1)  # what a busy machine gives to more than one is anybody's guess
-    torch.set_num_threads(1)
     print(f"torch {torch.__version__}, one thread; times the CPU time of the plain run, median of interleaved rounds")
-    print(f"{'':50} {'plain':>10} {'no-op mode':>11} {'anomaly':>8} {'cell':>6} {'total':>6} {'budget':>7}")
+    heads = " ".join(f"{name:>{width}}" for name, width in COLUMNS)
+    print(f"{'':50} {'plain':>10} {heads} {'goal':>6} {'memory':>10} {'peak':>6} {'goal':>6}")
     missed = False
     for workload in chosen:
-        plain, ratios = measure(workload)
-        over = ratios["total"] > workload.budget
+        text, over = line(workload)
         missed |= over
-        figures = " ".join(f"{ratios[name]:{width}.2f}" for name, width in COLUMNS)
-        verdict = "missed" if over else "met"
-        print(f"{workload.name:50} {plain * 1e3:7.2f} ms {figures} {workload.budget:7.1f} {verdict}", flush=True)
+        print(text, flush=True)
     return int(missed)
 
 

@@ -49,7 +49,7 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
 
 # -- all of them -------------------------------------------------------------------------------
 def test_the_lessons_are_there() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i:02}" for i in range(1, 15)]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i:02}" for i in range(1, 16)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -99,7 +99,7 @@ def test_without_the_magic_the_cells_give_the_same(lessons: Lessons, tmp_path: p
         cells.append(nbformat.v4.new_code_cell("%reset -f"))
     for cell in cells:
         cell.source = RECORDED.sub("#\n", cell.source, count=1).replace("%load_ext autograd_magics", "")
-        if "trace" in cell.source or "to_text" in cell.source or "%autograd" in cell.source:
+        if any(word in cell.source for word in ("trace", "to_text", "%autograd", "report")):
             cell.source = ""
     plain = execute(cells, tmp_path).cells
     recorded = [c for path in NOTEBOOKS for c in [*lessons(path.stem).cells, None]]
@@ -642,3 +642,40 @@ def test_a_graph_freed_by_another_cell(lessons: Lessons) -> None:
     assert lesson.lines("twice", found) == [(twice, 4), (once, 3), (once, 5)]
     assert lesson.reports["once"].findings == () and lesson.reports["anew"].findings == ()
     assert gradient(lesson.reports["anew"], "w") == [7, 9]
+
+
+# -- 15: data out ------------------------------------------------------------------------------
+def test_tables_of_a_training(lessons: Lessons) -> None:
+    lesson = lessons("15_data_out")
+    report = lesson.reports["report"]
+    assert report.findings == () and len(report.backwards) == 20
+    assert sum(row["counted_bytes"] for row in report.saved) == report.graph.unique_bytes(report.trace.saved)[0]
+    summed = lesson.result(lesson.cells[2].source.split("\n")[-1])
+    assert "model[1]  TanhBackward0     40960" in summed and "AddmmBackward0" in summed
+    table = lesson.result(lesson.cells[3].source.split("\n")[-1])
+    assert [int(line.split()[0]) for line in table.split("\n")[1:]] == [0, 5, 10, 15]
+    losses = [row["loss"] for row in report.backwards]
+    assert f"{losses[0]:.4f}" in table and losses == sorted(losses, reverse=True)
+    names = {f"model[{k}].{parameter}" for k in (0, 2) for parameter in ("weight", "bias")}
+    assert {row["tensor"] for row in report.gradients} == names
+
+
+def test_two_trainings_compared(lessons: Lessons) -> None:
+    lesson = lessons("15_data_out")
+    before, after = lesson.reports["report"], lesson.reports["other_report"]
+    said = lesson.result("report.diff(other_report)")
+    assert said == before.diff(after).to_text("en")
+    assert "tanh (model[1])" in said and "relu (model[1])" in said and "optimizer.zero_grad()  ×19" in said
+    kinds = lesson.result("list(kinds), bool(difference), bool(report.diff(report))")
+    assert kinds.split() == str((list(dict.fromkeys(e.what for e in before.diff(after).entries)), True, False)).split()
+    assert lesson.result('bool(report.diff(load(folder / "before.json.gz")))') == "False"
+
+
+def test_findings_of_a_file(lessons: Lessons) -> None:
+    lesson = lessons("15_data_out")
+    assert codes(lesson.reports["other_report"]) == ["AG202"]
+    printed = ["".join(o.text for o in cell.outputs if o.output_type == "stream") for cell in lesson.cells]
+    assert sum("<AG202 warning, line 9: " in text for text in printed) == 1
+    assert sum("AG202 warning, line 9: " in text and "exit status: 1" in text for text in printed) == 1
+    listed = lesson.result('[(one["code"], one["severity"], one["line"]) for one in found]')
+    assert listed == "[('AG202', 'warning', 9)]"

@@ -113,7 +113,7 @@ def test_a_bad_setting_is_refused(shell: InteractiveShell, name: str, value: Any
 
 def test_every_setting_has_help() -> None:
     traits = AutogradMagics.class_own_traits(config=True)
-    assert set(traits) == {"lang", "display", "theme", "limit", "values", "values_budget"}
+    assert set(traits) == {"lang", "display", "theme", "limit", "values", "values_budget", "details", "leaves"}
     assert all(trait.help for trait in traits.values())
 
 
@@ -332,6 +332,17 @@ def test_a_cell_below_a_request_for_help_runs_as_without_it(
     assert shell.run_cell(f"{head}\nran = True", store_history=True).success
     assert "--values WHAT" in said(capsys)
     assert shell.user_ns["ran"] is True and "step" not in shell.user_ns
+
+
+def test_help_asked_for_below_another_magic_keeps_nothing_from_running(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shell.run_cell("%%time\n%%autograd step --help\nran = 6\nran * 7", store_history=True).result == 42
+    out = said(capsys)
+    assert "--values WHAT" in out and "Wall time" in out
+    assert shell.user_ns["ran"] == 6 and "step" not in shell.user_ns
+    assert shell.run_cell_magic("autograd", "-h", "ran = 8\nran + 1") == 9
+    assert shell.run_cell_magic("autograd", "-h", " ") is None and shell.user_ns["ran"] == 8
 
 
 def test_a_prefix_lists_its_codes(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import autograd_magics
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "autograd_magics"
-BUNDLE = {"autograd_magics/static/app.js", "autograd_magics/static/widget.js", "autograd_magics/static/bridge.js"}
+BUNDLE = {f"autograd_magics/static/{name}.js" for name in ("app", "large", "widget", "bridge")}
 
 
 def run(*command: str, cwd: pathlib.Path = ROOT) -> str:
@@ -69,6 +69,12 @@ def test_wheel_says_what_it_is(wheel: pathlib.Path) -> None:
         "Requires-Dist: ipywidgets>=7.6",
     ):
         assert line in metadata.splitlines()
+
+
+def test_wheel_installs_the_command_line(wheel: pathlib.Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
+        assert "autograd-magics = autograd_magics.__main__:main" in archive.read(name).decode().splitlines()
 
 
 def test_installed_alone_it_records_and_shows(wheel: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -46,7 +46,7 @@ def test_round_trip(trace: Trace) -> None:
 
 def test_every_table_is_used(trace: Trace) -> None:
     empty = {name for name in format.TABLES if not getattr(trace, name)}
-    assert empty == {"loops", "scopes", "warnings"}
+    assert empty == {"gone", "loops", "packed", "scopes", "warnings"}
 
 
 def test_numbers_that_json_lacks_are_text(trace: Trace) -> None:

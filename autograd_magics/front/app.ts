@@ -2,9 +2,10 @@
 import { h } from "./dom";
 import { followLink } from "./link";
 import { mount } from "./mount";
+import { unpacked } from "./packing";
 import css from "./style.css";
 
-async function unpack(blob: string): Promise<unknown> {
+async function read(blob: string): Promise<unknown> {
   const bytes = Uint8Array.from(atob(blob.trim()), (character) => character.charCodeAt(0));
   const packed = new Response(bytes).body;
   if (packed === null) throw new Error("the payload is empty");
@@ -16,7 +17,7 @@ async function open(root: HTMLElement): Promise<void> {
   root.dataset.ready = "loading";
   const place = h("div", null);
   try {
-    const data = await unpack(root.querySelector(":scope > .agm-data")?.textContent ?? "");
+    const data = unpacked(await read(root.querySelector(":scope > .agm-data")?.textContent ?? ""));
     root.append(place);
     followLink(root.dataset.agm ?? "", mount(place, data, css).state);
     root.querySelectorAll<HTMLElement>(":scope > .agm-static").forEach((part) => {

@@ -17,11 +17,12 @@ import { readdir, readFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { inlineEngine } from "./layout/inline.mjs";
 
 const front = dirname(fileURLToPath(import.meta.url));
 const output = join(front, "..", "static");
-/** Bytes; app.js is repeated in every saved output. */
-const LIMITS = { "app.js": 120_000, "widget.js": 120_000, "bridge.js": 1_500 };
+/** Bytes; app.js is repeated in every saved output, large.js in those of large recordings. */
+const LIMITS = { "app.js": 120_000, "widget.js": 120_000, "large.js": 50_000, "bridge.js": 1_500 };
 const NAMESPACE = "http://www.w3.org/2000/svg";
 /** Ways for text to become markup or code, what would end the script element, and addresses. */
 const FORBIDDEN = [
@@ -48,10 +49,11 @@ async function bundle(name, format) {
     minify: true,
     write: false,
     format,
+    globalName: name === "large" ? "agmLarge" : undefined,
     target,
     charset: "utf8",
     legalComments: "none",
-    plugins: [cssText],
+    plugins: [cssText, inlineEngine(target)],
     logLevel: "warning",
   });
   return result.outputFiles[0].text;
@@ -81,7 +83,7 @@ async function fingerprint() {
 
 const built = { source: await fingerprint() };
 await mkdir(output, { recursive: true });
-for (const [name, format] of [["app", "iife"], ["widget", "esm"], ["bridge", "esm"]]) {
+for (const [name, format] of [["large", "iife"], ["app", "iife"], ["widget", "esm"], ["bridge", "esm"]]) {
   const text = await bundle(name, format);
   const size = check(`${name}.js`, text);
   built[`${name}.js`] = createHash("sha256").update(text).digest("hex");

@@ -1,5 +1,5 @@
 /** The language of a view.  Where sentences belong the payload has keys with their data; `languages` has the words. */
-import type { Payload } from "./payload";
+import type { Group, Payload, Say, Tree, TreeBox } from "./payload";
 import type { Words } from "./text";
 
 /** As in `views/languages.py`: before a key, before each value, after the last; the places of values in a sentence. */
@@ -29,11 +29,30 @@ export function spoken(payload: Payload, lang: string): Payload {
   return { ...(walk(rest, say) as Payload), lang, text: Object.fromEntries(front), languages };
 }
 
-function walk(value: unknown, say: (text: string) => string): unknown {
+/** The same value where nothing is to be said in it: most of a large payload is not copied. */
+function walk(value: unknown, say: Say): unknown {
   if (typeof value === "string") return value.includes(OPEN ?? "") ? say(value) : value;
-  if (Array.isArray(value)) return value.map((item) => walk(item, say));
   if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, say)]));
+  const given = value as Record<string, unknown>;
+  if (Array.isArray(value) && typeof value[0] === "number" && typeof value.at(-1) === "number") return value;
+  let copy: Record<string, unknown> | null = null;
+  for (const key in given) {
+    const said = key === "tree" ? speaking(given[key] as Tree, say) : walk(given[key], say);
+    if (said === given[key]) continue;
+    copy ??= (Array.isArray(value) ? value.slice() : { ...given }) as Record<string, unknown>;
+    copy[key] = said;
+  }
+  return copy ?? value;
+}
+
+/** The very many boxes of a tree are put into words when they are needed. */
+function speaking(tree: Tree, say: Say): Tree {
+  return { ...tree, groups: walk(tree.groups, say) as Group[], say };
+}
+
+/** Boxes of a tree in words. */
+export function inWords<B extends TreeBox>({ say }: Tree, boxes: B[]): B[] {
+  return say ? (walk(boxes, say) as B[]) : boxes;
 }
 
 /** A text with codes in it, which may stand in each other, in these words. */

@@ -3,24 +3,33 @@ import type { Box, Payload, Picture } from "./payload";
 import { pictureOf } from "./picture";
 import type { State } from "./state";
 
-const layerOf = (box: Box): number => box.layer ?? 1;
+const layerOf = (box: Pick<Box, "layer">): number => box.layer ?? 1;
 
 /** The orders that there are, lowest first; none where there is only one. */
 export function layersOf({ pictures }: Payload): number[] {
-  const orders = new Set([...pictures.forward.boxes, ...pictures.backward.boxes].map(layerOf));
+  const orders = new Set([...ordersOf(pictures.forward), ...ordersOf(pictures.backward)]);
   orders.delete(0);
   return orders.size > 1 ? [...orders].sort((a, b) => a - b) : [];
 }
 
+const known = new WeakMap<Picture, Set<number>>();
+
+/** The orders of all boxes, also of those in folded groups. */
+function ordersOf(picture: Picture): Set<number> {
+  const orders = known.get(picture) ?? new Set((picture.tree ?? picture).boxes.map(layerOf));
+  known.set(picture, orders);
+  return orders;
+}
+
 export function hasLayer(picture: Picture, layer: number): boolean {
-  return layer === 0 || picture.boxes.some((box) => layerOf(box) === layer);
+  return layer === 0 || ordersOf(picture).has(layer);
 }
 
 /** Boxes and wires that do not belong to a layer; none for 0, and where the picture has nothing of it.
     A wire belongs to the higher one of its ends; a leaf to every layer that has a wire at it. */
 export function faintParts(picture: Picture, layer: number): ReadonlySet<string> {
   const faint = new Set<string>();
-  if (layer === 0 || !hasLayer(picture, layer)) return faint;
+  if (layer === 0 || !picture.boxes.some((box) => layerOf(box) === layer)) return faint;
   const layers = new Map(picture.boxes.map((box) => [box.id, layerOf(box)]));
   const used = new Set<string>();
   for (const { id, from, to } of picture.wires) {

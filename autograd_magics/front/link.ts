@@ -2,6 +2,8 @@
 import { hub, type Link } from "./hub";
 import { effect } from "./signals";
 import { readAnswer } from "./nudge";
+import type { Item } from "./payload";
+import { isGroup } from "./scopes";
 import type { State } from "./state";
 
 /** Follows the link of a run, now or when it comes, for as long as the view exists. */
@@ -23,12 +25,20 @@ export function followLink(run: string, state: State): void {
   if (link) listen(link);
 }
 
+/** Groups are only in the picture: the kernel knows nothing of them. */
+export function known(item: Item): Item {
+  return isGroup(item) ? "" : item;
+}
+
 function join(state: State, link: Link): () => void {
-  const read = (): void => void (state.selection.value = String(link.get("selection") ?? ""));
+  const read = (): void => {
+    const item = String(link.get("selection") ?? "");
+    if (item !== known(state.selection.value)) state.selection.value = item;
+  };
   if (state.selection.value === "") read();
   const off = link.on("selection", read);
   const end = effect(() => {
-    const item = state.selection.value;
+    const item = known(state.selection.value);
     if (link.get("selection") !== item) link.set("selection", item);
   });
   const leave = joinNudges(state, link);

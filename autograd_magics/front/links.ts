@@ -21,7 +21,10 @@ export function relations(payload: Payload): Related {
   for (const source of payload.source) {
     for (const line of source.lines) line.marks.forEach(([, , item]) => join(line.id, item));
   }
-  return (item) => table.get(item) ?? NONE;
+  return (item) => {
+    const others = payload.columns ? payload.related[item] : undefined; // made when asked for
+    return others ? new Set([...others, ...(table.get(item) ?? [])]) : (table.get(item) ?? NONE);
+  };
 }
 
 function add(table: Map<Item, Set<Item>>, item: Item, other: Item): void {

@@ -8,8 +8,10 @@ import { drawTimeline } from "./draw/timeline";
 import { relations } from "./links";
 import { spoken } from "./language";
 import { nextLayer } from "./layers";
+import { nextWay } from "./path";
 import { checkPayload, type Item, type Payload, type Theme } from "./payload";
 import { batch, effect, untracked } from "./signals";
+import { large } from "./slot";
 import { newState, setMode, TABS, type State } from "./state";
 import { translator } from "./text";
 import { endOf, timelineKey } from "./timeline";
@@ -63,11 +65,13 @@ function speak(place: HTMLElement, payload: Payload, state: State, stop: AbortSi
   const redraw = (lang: string): void => {
     last.abort();
     const end = (last = new AbortController());
-    const told = spoken(payload, lang);
+    const words = spoken(payload, lang);
+    const t = translator(words.text);
+    const told = large()?.expanded(words, t) ?? words;
     const context: Context = {
       payload: told,
       state,
-      t: translator(told.text),
+      t,
       related: relations(told),
       effect: (work) => end.signal.addEventListener("abort", effect(work)),
       stop: end.signal,
@@ -153,6 +157,9 @@ function onKey(context: Context, { find, help }: Header, graph: Graph, event: Ke
     b: () => setMode(state, "backward"),
     o: () => setMode(state, "both"),
     l: () => nextLayer(context.payload, state),
+    p: () => void (state.path.value = nextWay(state.path.value)),
+    x: () => graph.toggle(),
+    X: () => graph.level(0),
     "?": () => help.toggle(),
     Escape: () => void (state.selection.value = ""),
   };

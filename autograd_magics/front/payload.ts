@@ -1,4 +1,5 @@
 /** What `views/payload.py` sends: everything that is drawn, with coordinates and in finished sentences. */
+import type { Columns } from "./columns";
 import type { Leaf } from "./nudge";
 import type { Words } from "./text";
 
@@ -21,9 +22,12 @@ export interface Payload {
   /** By item id; see `Item`. */
   details: Record<string, Detail>;
   related: Record<Item, Item[]>;
+  /** Of a large recording: what is told briefly of the items that have no details. */
+  columns?: Columns;
   /** The leaves that a slider can nudge. */
   nudge?: Record<Item, Leaf>;
   gradients: Ledger[];
+  health?: Health;
   saved: SavedTable;
   findings: Finding[];
   source: Source[];
@@ -46,13 +50,84 @@ export interface Picture {
   wires: Wire[];
   /** How many boxes are not drawn because there would be too many. */
   left_out: number;
+  /** The open groups among `boxes`, outer ones first. */
+  frames?: Frame[];
+  /** All that can be unfolded; none where nothing is folded.  `boxes`, `wires` and `frames` are what is seen at first. */
+  tree?: Tree;
+}
+
+/** An open group: its border, with a header along the upper side. */
+export interface Frame {
+  /** That of its group. */
+  id: string;
+  label: string;
+  sub: string;
+  /** The upper left corner, in px. */
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  /** How many open groups are around it. */
+  depth: number;
+  /** Height of the header, in px. */
+  head: number;
+  badge?: string;
+  severity?: Severity | "";
+}
+
+/** A picture before anything is placed: every box, and the groups that they stand in. */
+export interface Tree {
+  boxes: TreeBox[];
+  /** For each box the index of its innermost group, -1 for none. */
+  scope: number[];
+  /** From and to as indices of boxes. */
+  links: [number, number, Wire["kind"]][];
+  /** Those around a group come before it. */
+  groups: Group[];
+  /** Puts texts of boxes into words, where they are not. */
+  say?: Say;
+}
+
+export type Say = (text: string) => string;
+
+/** A box without a place; what is as in most boxes is left out, see `DEFAULTS` in scopes.ts. */
+export type TreeBox = Pick<Box, "id" | "shape" | "style" | "w" | "h" | "cw" | "ch"> & Partial<Box>;
+
+export interface Group {
+  /** `g12` in the forward picture, `h12` in the backward one. */
+  id: string;
+  /** The index of the group around it, -1 for none. */
+  parent: number;
+  kind: "module" | "run" | "chunk";
+  label: string;
+  /** The type of a module, `×12` of a run. */
+  sub: string;
+  title: string;
+  /** Groups with the same number have the same structure. */
+  alike: number;
+  /** How many nodes are inside. */
+  count: number;
+  /** Size of the folded box, in px. */
+  w: number;
+  h: number;
+  /** Width that its header needs when it is open. */
+  head: number;
+  /** Whether it is open at first. */
+  open: boolean;
+  /** What stands on the folded box, at most two lines. */
+  facts: string[];
+  badge: string;
+  severity: Severity | "";
+  /** The index of the first box inside. */
+  first: number;
 }
 
 export interface Box {
   /** An item, or `t5~2` for a repetition of it. */
   id: string;
-  shape: "circle" | "pill" | "rect" | "wire" | "tag";
-  style: "leaf" | "input" | "call" | "result" | "cut" | "failed" | "node" | "accumulate" | "unseen";
+  /** `group`: a folded group, with the id of that. */
+  shape: "circle" | "pill" | "rect" | "wire" | "tag" | "group";
+  style: "leaf" | "input" | "call" | "result" | "cut" | "failed" | "node" | "accumulate" | "unseen" | "scope";
   /** Centre, in px. */
   x: number;
   y: number;
@@ -79,6 +154,8 @@ export interface Box {
   hook?: "changed" | "late";
   badge: string;
   severity: Severity | "";
+  /** Of a folded run: more of the same behind it. */
+  stacked?: boolean;
 }
 
 export type Severity = "note" | "warning" | "error";
@@ -132,6 +209,38 @@ export interface Plot {
   texts: { x: number; y: number; text: string; end: boolean }[];
 }
 
+/** How gradients fare; see `views/health.py`. */
+export interface Health {
+  /** How to get figures that are not there. */
+  hint: string;
+  tables: HealthTable[];
+  plot: Plot | null;
+  /** By item or group, and by wire from one item to another, `n3>n7`, where that differs from what arrived there. */
+  items: Record<Item, GradientSize>;
+  wires: Record<string, GradientSize>;
+  /** Bands of so many decades, from 10 to the power of `low` to that of `high`. */
+  scale: { low: number; high: number; step: number; bands: number } | null;
+}
+
+/** Root mean square, 0 for nothing but zeros. */
+export type GradientSize = number | "nan" | "inf";
+
+export interface HealthTable {
+  title: string;
+  columns: string[];
+  rows: HealthRow[];
+  /** How many rows are left out. */
+  more: string;
+}
+
+/** `keys`: numbers by which a column is sorted, null where the text is. */
+export interface HealthRow {
+  id: Item | null;
+  cells: string[];
+  keys: (number | null)[];
+  size: GradientSize | null;
+}
+
 export interface LedgerRow {
   kind: string;
   what: string;
@@ -150,7 +259,51 @@ export interface LedgerRow {
 export interface SavedTable {
   total: string;
   rows: SavedRow[];
-  by_line: { line: string; link: Item | null; bytes: string }[];
+  memory?: Memory | null;
+}
+
+/** What backward holds; see `views/memory.py`. */
+export interface Memory {
+  /** Sentences: where most was held, and below all what is left and what is odd. */
+  said: string[];
+  notes: string[];
+  tables: MemoryTable[];
+}
+
+/** What was held when most was, by one thing; `heads` are those of `numbers`. */
+export interface MemoryTable {
+  by: string;
+  heads: string[];
+  rows: MemoryRow[];
+  more: string;
+  note: string;
+}
+
+export interface MemoryRow {
+  name: string;
+  link: Item | null;
+  /** Of the peak, from 0 to 1. */
+  share: number;
+  numbers: number[];
+  texts: string[];
+}
+
+/** Bytes held over the moments of the timeline, in px. */
+export interface MemoryChart {
+  width: number;
+  height: number;
+  /** Where the first moment begins and the last one ends. */
+  left: number;
+  right: number;
+  axis: string;
+  /** The backwards: x, width, y, height. */
+  runs: [number, number, number, number][];
+  /** All that is held, and what of it would be there anyway. */
+  areas: string[];
+  peak: [number, number];
+  texts: Plot["texts"];
+  /** Words for the areas and the backwards, in that order. */
+  legend: string[];
 }
 
 export interface SavedRow {
@@ -228,6 +381,7 @@ export interface Timeline {
   pictures: { forward: PictureTimes; backward: PictureTimes };
   /** In the order of the rows: kept from and until, -1 for never; what is kept in all. */
   saved: { lives: [number, number][]; total: History; kept: string };
+  memory?: MemoryChart | null;
   /** In the order of the ledgers and their rows. */
   ledgers: { rows: number[]; now: History }[];
   /** By item the rows of its details that are not true at any time: index, since when, ledger of what it holds or -1. */

@@ -1,5 +1,7 @@
 /** What the reader chose.  Nothing here knows the DOM. */
 import { openingLanguage } from "./language";
+import type { Way } from "./path";
+import { firstOpen, type Open } from "./scopes";
 import { batch, signal, type Signal } from "./signals";
 import type { Ask, Nudged } from "./nudge";
 import type { Item, Payload } from "./payload";
@@ -14,6 +16,8 @@ export interface State {
   mode: Signal<Mode>;
   /** The order of derivatives that is shown while the rest is faint; 0 for all. */
   layer: Signal<number>;
+  /** Whether the graph is coloured by the sizes of gradients. */
+  health: Signal<boolean>;
   tab: Signal<Tab>;
   /** Code of the language in which all is said. */
   lang: Signal<string>;
@@ -22,6 +26,12 @@ export interface State {
   /** The box that the keyboard is on: the one tab stop of the graph. */
   cursor: Signal<string>;
   query: Signal<string>;
+  /** The groups that are unfolded. */
+  open: Signal<Open>;
+  /** Where the path leads that is shown of what is selected. */
+  path: Signal<Way | "">;
+  /** Whether long wires are faint. */
+  calm: Signal<boolean>;
   view: Signal<View>;
   /** Whether `view` is still the one that was computed, not one that the reader moved to. */
   untouched: Signal<boolean>;
@@ -41,11 +51,15 @@ export function newState(payload: Payload): State {
   return {
     mode: signal<Mode>(forward ? "both" : "backward"),
     layer: signal(0),
+    health: signal(false),
     tab: signal<Tab>("details"),
     lang: signal(openingLanguage(payload)),
     selection: signal(""),
     cursor: signal(""),
     query: signal(""),
+    open: signal(firstOpen(payload)),
+    path: signal<Way | "">(""),
+    calm: signal(false),
     view: signal<View>({ x: 0, y: 0, k: 1 }),
     untouched: signal(true),
     live: signal(false),

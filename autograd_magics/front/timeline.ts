@@ -57,7 +57,6 @@ export function timelineKey(payload: Payload, state: State, key: string): (() =>
   const { value } = state.moment;
   const keys: Record<string, () => void> = {
     " ": () => togglePlay(payload, state),
-    p: () => togglePlay(payload, state),
     ",": () => goTo(payload, state, value - 1),
     ".": () => goTo(payload, state, value + 1),
     Home: () => goTo(payload, state, 0),
@@ -123,14 +122,19 @@ export class Looks {
   constructor(index: Index, timeline: Timeline, times: PictureTimes, findings: ReadonlyMap<Item, number>) {
     this.#index = index;
     this.#timeline = timeline;
-    const { boxes, wires } = index.picture;
-    boxes.forEach((box, i) => {
+    const { tree, slots } = index.scopes;
+    // Where something is folded times are those of all boxes; a group comes with the first of what is in it.
+    const whole = times.born.length === tree.boxes.length;
+    [...index.boxes.values()].forEach((box, n) => {
+      const group = index.scopes.group(box.id);
+      const i = whole ? (group?.first ?? slots.get(box.id) ?? -1) : n;
       this.#add(this.#born, box.id, times.born[i] ?? 0);
+      if (group) return;
       this.#follow(this.#below, box.id, times.below[i]);
       this.#follow(this.#kept, box.id, times.kept[i]);
       if (box.severity !== "") this.#add(this.#guilty, box.id, findings.get(itemOf(box.id)) ?? 0);
     });
-    for (const { id, from, to } of wires) {
+    for (const { id, from, to } of index.picture.wires) {
       this.#add(this.#born, id, Math.max(this.#born.get(from) ?? 0, this.#born.get(to) ?? 0));
     }
   }
@@ -170,7 +174,7 @@ export class Looks {
   /** The boxes of the event of a moment; of one that is drawn several times those where it changes something. */
   current(moment: number): Set<string> {
     for (const item of itemsAt(this.#timeline, moment)) {
-      const ids = (this.#index.ofItem.get(item) ?? []).map((box) => box.id);
+      const ids = this.#index.at(item).map((box) => box.id);
       const there = ids.filter((id) => (this.#born.get(id) ?? 0) <= moment);
       const turning = there.filter((id) => this.#turns.get(moment)?.includes(id));
       if (there.length > 0) return new Set(turning.length > 0 ? turning : there);
@@ -207,7 +211,7 @@ export function findingsByItem({ findings, timeline, related }: Payload): Map<It
 
 /** The times of a picture of the payload. */
 export function timesOf({ pictures, timeline }: Payload, picture: Picture): PictureTimes | undefined {
-  return picture === pictures.forward ? timeline?.pictures.forward : timeline?.pictures.backward;
+  return timeline?.pictures[picture === pictures.backward ? "backward" : "forward"];
 }
 
 /** The item that details are told of while nothing is selected: that of the present event. */

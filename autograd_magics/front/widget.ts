@@ -1,7 +1,7 @@
 /** The view as an anywidget: traits in, selection, tab and language both ways. */
 import { h } from "./dom";
 import { linkOf, type Model } from "./hub";
-import { joinNudges } from "./link";
+import { joinNudges, known } from "./link";
 import { mount, type Mounted } from "./mount";
 import { isTheme } from "./payload";
 import { effect } from "./signals";
@@ -32,7 +32,7 @@ function show(model: Model, place: HTMLElement): () => void {
   view.state.live.value = true;
   const read = {
     theme: () => readTheme(model, view),
-    selection: () => void (selection.value = String(model.get("selection") ?? "")),
+    selection: () => readSelection(model, view),
     tab: () => readTab(model, view),
     lang: () => void (lang.value = String(model.get("lang") || lang.value)),
     moment: () => readMoment(model, view),
@@ -41,7 +41,7 @@ function show(model: Model, place: HTMLElement): () => void {
   const end = listen(model, read);
   const began = lang.value;
   const ends = [
-    effect(() => write(model, "selection", selection.value)),
+    effect(() => write(model, "selection", known(selection.value))),
     effect(() => write(model, "tab", tab.value)),
     effect(() => write(model, "moment", view.end > view.state.moment.value ? view.state.moment.value : null)),
     joinNudges(view.state, linkOf(model)),
@@ -58,6 +58,11 @@ function show(model: Model, place: HTMLElement): () => void {
 function readTheme(model: Model, view: Mounted): void {
   const theme = model.get("theme");
   if (isTheme(theme)) view.setTheme(theme);
+}
+
+function readSelection(model: Model, { state }: Mounted): void {
+  const item = String(model.get("selection") ?? "");
+  if (item !== known(state.selection.value)) state.selection.value = item;
 }
 
 function readTab(model: Model, { state }: Mounted): void {

@@ -94,6 +94,8 @@ class AutogradMagics(Magics):
     limit = Count(settings.LIMIT, help=text("magic.help.limit")).tag(config=True)
     values = Policy(settings.VALUES, "small", help=text("magic.help.values")).tag(config=True)
     values_budget = Count(settings.VALUES_BUDGET, help=text("magic.help.values_budget")).tag(config=True)
+    details = Count(settings.limits.details, help=text("magic.help.details")).tag(config=True)
+    leaves = Count(settings.limits.leaves, help=text("magic.help.leaves")).tag(config=True)
 
     def __init__(self, shell: Any) -> None:
         self.always: Always | None = None
@@ -107,6 +109,7 @@ class AutogradMagics(Magics):
         super().__init__(shell)
         self.document()
         self.observe(self.document, "lang")
+        self.observe(lambda change: setattr(settings.limits, change["name"], change["new"]), ["details", "leaves"])
 
     @property
     def words(self) -> str:
@@ -126,23 +129,23 @@ class AutogradMagics(Magics):
     @cell_magic("autograd")
     def autograd_cell(self, line: str, cell: str) -> Any:
         __tracebackhide__ = True
-        if options.asks_for_help(line):
+        asks = options.asks_for_help(line)
+        if asks:  # the cell below runs as without it, and is not recorded
             print(commands.state(self))
-            if cell.strip():
-                print("\n" + text("magic.help_only", self.words))
-            return None
         if not cell.strip():
+            if asks:
+                return None
             raise UsageError(text("magic.empty_cell", self.words))
-        given = self._options(line)
+        given = None if asks else self._options(line)
         number = run.cell.number if (run := self._running.innermost()) else None
         try:
             name, body, last = cells.compile_cell(self.shell, cell, number or 0)
         except cells.TopLevelAwait:
             raise UsageError(text("magic.no_await", self.words)) from None
-        mine = self._active is None
-        if mine:
+        mine = given is not None and self._active is None
+        if given is not None and mine:
             self._begin(given, cells.Cell(name, number, f"%%autograd {line}".rstrip() + "\n" + cell))
-        else:
+        elif given is not None:
             self._say_already(None)
         error: BaseException | None = None
         try:

@@ -159,6 +159,8 @@ class Plan:
             raise Refused("custom", call=call.id)
         if call.qualified == "unseen":
             raise Refused("unseen", call=call.id)
+        if call.name == "step" and call.qualified.startswith("torch.optim."):
+            raise Refused("stepped", call=call.id)
         if call.qualified == "torch.autograd.grad":
             raise Refused("backward", call=call.id)
         if call.error is not None or call.name == "data=":

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from .nodes import KEY, UNSEEN, Nodes
-from .sources import Site
+from .scopes import ScopeDraft
+from .sources import Chain, Site
 from .tape import CallDraft, Tape
 from .tensors import Entry, Tensors
 
@@ -27,13 +28,23 @@ def inside_function(site: Site) -> bool:
     return site.chain is not None and APPLY in site.chain
 
 
-def _caller_of_apply(site: Site, forward: Any) -> tuple[Any, ...] | None:
+def _caller_of_apply(site: Site, forward: Any) -> Chain | None:
     """The frames from which `apply` was called that led to a call made in `forward`."""
     chain = site.chain or ()
     for i in range(2, len(chain), 2):
         if chain[i] is APPLY and (forward is None or chain[i - 2] is forward):
             return chain[i + 2 :]
     return None
+
+
+def _scope_outside(draft: CallDraft, frames: int) -> ScopeDraft | None:
+    """The call of a module that a call was part of and that was running in its outermost `frames` frames already."""
+    modules = draft.site.modules
+    inside = sum(depth < len(draft.site.chain or ()) // 2 - frames for depth in modules)
+    scope: ScopeDraft | None = draft.scope
+    for _ in range(inside):
+        scope = None if scope is None else scope.parent
+    return scope
 
 
 class Unseen:
@@ -61,29 +72,29 @@ class Unseen:
         tape = self._tape
         custom = isinstance(node, CUSTOM)
         name = getattr(type(node), "_forward_cls", type(node)).__name__ if custom else node.name()
-        site = self._site(node) if custom else None
+        site, scope = self._site(node) if custom else (None, None)
         at = tape.tick()
         call = len(tape.calls)
         known = custom and site is not None
         tape.calls.append(
             CallDraft(
                 at, at, name, FUNCTION if known else UNSEEN, site if site is not None else tape.sites.nowhere,
-                (), (), (), (), False, True, None, None,
+                (), (), (), (), False, True, None, None, scope,
             )
         )  # fmt: skip
         self._calls.add(call)
         return call
 
-    def _site(self, node: Any) -> Site | None:
-        """Where `apply` was called: told by the calls that its `forward` made."""
+    def _site(self, node: Any) -> tuple[Site | None, ScopeDraft | None]:
+        """Where `apply` was called, and in which call of a module: told by the calls that its `forward` made."""
         function = getattr(type(node), "_forward_cls", None)
         forward = getattr(getattr(function, "forward", None), "__code__", None)
         for draft in reversed(self._tape.calls[-LOOK_BACK:]):
             if inside_function(draft.site):
                 chain = _caller_of_apply(draft.site, forward)
                 if chain:
-                    return self._tape.sites.of_chain(chain)
-        return None
+                    return self._tape.sites.of_chain(chain), _scope_outside(draft, len(chain) // 2)
+        return None, None
 
     def settle(self) -> None:
         """When the recording ends: look once more at what is alive, and name the inputs of unseen work."""

@@ -85,7 +85,7 @@ def _conflict(graph: Graph, backward: Backward) -> Finding:
     node = graph.trace.nodes[saved.node]
     made = graph.node_place(node)
     if change is not None:
-        changed, name = graph.place(change.places), change.name
+        changed, name = graph.place(change.places), graph.step_call(change) or change.name
     else:
         changed = None if saved.changed_place is None else graph.trace.places[saved.changed_place]
         name = saved.changed_by or ""
@@ -97,10 +97,16 @@ def _conflict(graph: Graph, backward: Backward) -> Finding:
         "saved_version": saved.version, "version": _version(graph, saved, change),
     }  # fmt: skip
     return Finding(
-        "AG302", "error", backward.end, data, places=ends(changed, made, here),
+        "AG302", "error", backward.end, data, "stepped" if _is_step(graph, saved, change) else "",
+        places=ends(changed, made, here),
         tensors=tuple(owners[:1]), nodes=(node.id,), calls=(change.id,) if change is not None else (),
         backwards=(backward.id,),
     )  # fmt: skip
+
+
+def _is_step(graph: Graph, saved: Saved, change: Call | None) -> bool:
+    """Whether an optimizer's step made the change, as where a loss is derived once more after it."""
+    return graph.step_call(change) is not None if change is not None else saved.changed_by == "step"
 
 
 def _version(graph: Graph, saved: Saved, change: Call | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,10 +10,13 @@ from functools import cached_property
 from ..graph import Graph
 from ..trace import Node, Step
 from . import format, hooks
+from .additions import Added, added, last_change
 from .boxes import Box, Plan
-from .forward import CROWDED, SHARED, Added, added, last_change
+from .forward import CROWDED, SHARED
 from .grouping import groups, pieces
-from .phrases import Phrases
+from .phrases import LABEL, Phrases
+from .scoped.parts import leaf_part, node_part
+from .scoped.paths import common, local, outside
 
 
 class BackwardPlans:
@@ -60,22 +64,42 @@ class BackwardPlans:
         ids = {node.id for node in nodes}
         steps = (step for node in nodes for step in self.graph.steps_of(node.id))
         ran = {step.backward for step in steps if self.trace.backwards[step.backward].error is None}
-        boxes = {node.id: plan.add(self._node_box(node)) for node in reversed(nodes)}
+        boxes: dict[int, int] = {}
+        for node in reversed(nodes):
+            boxes[node.id] = plan.add(self._node_box(node), node_part(self.graph, node, self.scopes[node.id]))
         uses: dict[int, int] = defaultdict(int)
         for node in nodes:
             for target in dict.fromkeys(self._targets(node)):
                 uses[target] += 1
         crowded = len(self.trace.nodes) > CROWDED
+        leaves: dict[tuple[int, int | None], int] = {}
         for node in reversed(nodes):
             for target in self._targets(node):
                 leaf = self.trace.nodes[target]
-                if leaf.leaf is None and target not in ids:
+                if leaf.leaf is None:
+                    if target in ids:
+                        plan.links.append((boxes[node.id], boxes[target], "data"))
                     continue
+                scope = outside(self.graph, leaf.leaf, self.scopes[node.id])
                 repeated = uses[target] > SHARED or (crowded and uses[target] > 1)
-                if leaf.leaf is not None and (target not in boxes or repeated):
-                    boxes[target] = plan.add(self._leaf_box(leaf, ran))
-                plan.links.append((boxes[node.id], boxes[target], "data"))
+                if (target, scope) not in leaves or repeated:
+                    box = self._leaf_box(leaf, scope, ran)
+                    leaves[target, scope] = plan.add(box, leaf_part(self.trace, leaf, scope))
+                plan.links.append((boxes[node.id], leaves[target, scope], "data"))
         return plan
+
+    @cached_property
+    def scopes(self) -> dict[int, int | None]:
+        """By node: the call of a module that it belongs to; of one without a call that around all it leads to."""
+        calls, rows = self.trace.calls, self.trace.scopes
+        found: dict[int, int | None] = {}
+        for node in self.inner:
+            if node.call is not None:
+                found[node.id] = calls[node.call].scope
+                continue
+            targets = [found[t] for t in self._targets(node) if t in found]
+            found[node.id] = functools.reduce(lambda a, b: common(rows, a, b), targets) if targets else None
+        return found
 
     # -- boxes ---------------------------------------------------------------------------------
     def _node_box(self, node: Node) -> Box:
@@ -98,9 +122,9 @@ class BackwardPlans:
         order = min((self.trace.backwards[s.backward].order for s in steps), default=0)
         return next((s for s in reversed(steps) if self.trace.backwards[s.backward].order == order), None)
 
-    def _leaf_box(self, node: Node, ran: set[int]) -> Box:
+    def _leaf_box(self, node: Node, scope: int | None, ran: set[int]) -> Box:
         tensor = self.trace.tensors[node.leaf or 0]
-        name = self.phrases.label(tensor.id)
+        name = format.clip(local(self.trace.scopes, scope, format.clean(self.graph.label(tensor.id))), LABEL)
         box = Box(f"n{node.id}", "pill", "accumulate", format.clean(node.name), name, title=self._title(node))
         box.layer = 0 if self.layered else 1
         self._mark(box, node)

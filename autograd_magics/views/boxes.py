@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import format
 from .layout import curve, layout
+
+if TYPE_CHECKING:
+    from .scoped.tree import Tree
 
 LABEL_PX, TEXT_PX = 12, 11
 """Font sizes of labels and of names, values and gradients."""
@@ -26,15 +29,21 @@ MARGIN, GAP, RANK_GAP = 14, 26, 22
 SEVERITIES = ("", "note", "warning", "error")
 
 
+def width(text: str, size: float) -> float:
+    """In px; 0 of a text with codes, of which nothing is known: `room` is as wide as it gets in any language."""
+    return 0.0 if format.OPEN in text else format.pixels(text, size)
+
+
 @dataclass
 class Box:
     """A shape with texts; `x`, `y` is the centre of its core, `w`, `h` include the texts."""
 
     id: str
     shape: str
-    """`"circle"`, `"pill"`, `"rect"`, `"wire"` or `"tag"`."""
+    """`"circle"`, `"pill"`, `"rect"`, `"wire"`, `"tag"` or `"group"` (a folded group)."""
     style: str
-    """`"leaf"`, `"input"`, `"call"`, `"result"`, `"cut"`, `"failed"`, `"node"`, `"accumulate"` or `"unseen"`."""
+    """`"leaf"`, `"input"`, `"call"`, `"result"`, `"cut"`, `"failed"`, `"node"`, `"accumulate"`, `"unseen"` or
+    `"scope"` (a folded group)."""
     label: str = ""
     sub: str = ""
     name: str = ""
@@ -51,6 +60,10 @@ class Box:
     ghost_of: str | None = None
     layer: int = 1
     """The order of derivatives that it belongs to; 0 for all that it is wired to."""
+    facts: tuple[str, ...] = ()
+    """Under the label of a folded group."""
+    stacked: bool = False
+    """Of a folded group: it stands for several equal ones."""
     hook: str = ""
     """`"changed"` where a hook changed a gradient, `"late"` where one runs after `.grad` was written."""
     badge: str = ""
@@ -65,7 +78,7 @@ class Box:
     def measure(self) -> None:
         """Set the sizes that the texts need."""
         said = (self.name, self.above, self.below, self.room, self.above_figures, self.below_figures)
-        texts = [format.pixels(t, TEXT_PX) for t in said if t]
+        texts = [width(t, TEXT_PX) for t in said if t]
         if self.shape == "wire":
             self.cw, self.ch = max([26.0, *(w + 14 for w in texts)]), 2.0
         elif self.shape == "circle":
@@ -87,9 +100,9 @@ class Box:
 
     def data(self) -> dict[str, Any]:
         """The box as the front end reads it."""
-        usual = {"above_figures": "", "below_figures": "", "layer": 1, "hook": ""}
+        usual = {"above_figures": "", "below_figures": "", "layer": 1, "hook": "", "facts": (), "stacked": False}
         shown = ((key, v) for key, v in vars(self).items() if key != "room" and (key not in usual or v != usual[key]))
-        return {key: round(v, 1) if isinstance(v, float) else v for key, v in shown}
+        return {key: round(v, 1) if isinstance(v, float) else list(v) if type(v) is tuple else v for key, v in shown}
 
 
 @dataclass
@@ -110,6 +123,29 @@ class Wire:
 
 
 @dataclass
+class Frame:
+    """An open group: upper left corner and size, with a header of height `head` along the upper side."""
+
+    id: str
+    label: str
+    sub: str
+    x: float
+    y: float
+    w: float
+    h: float
+    depth: int
+    """How many open groups are around it."""
+    head: float
+    badge: str = ""
+    severity: str = ""
+
+    def data(self) -> dict[str, Any]:
+        """The frame as the front end reads it."""
+        shown = ((key, v) for key, v in vars(self).items() if v or key not in ("badge", "severity"))
+        return {key: round(v, 1) if isinstance(v, float) else v for key, v in shown}
+
+
+@dataclass
 class Picture:
     """Placed boxes and wires; `left_out` counts the calls or nodes that found no room."""
 
@@ -118,10 +154,18 @@ class Picture:
     boxes: list[Box] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
     left_out: int = 0
+    frames: list[Frame] = field(default_factory=list)
+    """The open groups, outer ones first."""
+    tree: Tree | None = None
+    """All that can be unfolded; None where nothing is folded."""
 
     def data(self) -> dict[str, Any]:
         """The picture as the front end reads it."""
+        nested: dict[str, Any] = {"frames": [frame.data() for frame in self.frames]} if self.frames else {}
+        if self.tree is not None:
+            nested["tree"] = self.tree.data()
         return {
+            **nested,
             "width": round(self.width, 1),
             "height": round(self.height, 1),
             "boxes": [box.data() for box in self.boxes],
@@ -130,16 +174,37 @@ class Picture:
         }
 
 
+class Part(NamedTuple):
+    """What a box stands for, as far as grouping must know."""
+
+    scope: int | None = None
+    """The call of a module that it belongs to."""
+    unit: str = ""
+    """The operation that it is (part of): `"c3"`; empty for tensors."""
+    token: str = ""
+    """Equal for boxes of one kind, whatever their values and names."""
+    nodes: tuple[int, ...] = ()
+    place: int | None = None
+    leaf: int | None = None
+    """The tensor row of a leaf."""
+
+
+_ALONE = Part()
+
+
 @dataclass
 class Plan:
     """One connected part of a picture before it is placed; links are (from, to, kind) by index of boxes."""
 
     boxes: list[Box] = field(default_factory=list)
     links: list[tuple[int, int, str]] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    """One for each box."""
 
-    def add(self, box: Box) -> int:
+    def add(self, box: Box, part: Part = _ALONE) -> int:
         """Take a box in; returns its index."""
         self.boxes.append(box)
+        self.parts.append(part)
         return len(self.boxes) - 1
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from ..trace import Backward, Call, Failure, GradChange, Gradient, OptimizerStep, Step, Tensor
-from . import format, hooks
+from . import clipped, format, hooks
 from .formulas import formula, local_rule
 from .phrases import Phrases
 from .products import Products
@@ -124,9 +125,9 @@ class Captions:
 
     def _itself(self, root: int, value: str, row: Backward) -> str:
         """`∂J/∂J = 1`; in words where one root has no name, but the source text of a whole expression."""
-        name = self.products.one(root)
-        if len(row.roots) == 1 and name != self.phrases.label(root):
+        if self.products.is_itself(row, root):
             return self.phrases.text("view.tl_itself", value=value)
+        name = self.products.one(root)
         return f"∂{name}/∂{name} = {value}"
 
     def _backward_code(self, row: Backward) -> str:
@@ -206,29 +207,56 @@ class Captions:
         return f"{said} ({', '.join(parts)})" if parts else said
 
     def optimizer(self, row: OptimizerStep, after: Sequence[int]) -> str:
-        """`opt.step(): w [1] → [1.28]`."""
-        pairs = [(self.trace.tensors[a], self.trace.tensors[b]) for a, b in zip(row.parameters, after, strict=True)]
+        """`opt.step(): w [1] → [1.28]`; with a closure also how often backward ran in that."""
         moved = [
-            f"{self.phrases.label(new.id)} {self._value(old)} → {self._value(new)}"
-            for old, new in pairs
-            if old.id != new.id
+            f"{self.phrases.label(new)} {self._value(told[0])} → {self._value(told[1])}"
+            for old, new in zip(row.parameters, after, strict=True)
+            if (told := self._stepped(row, old, new)) is not None
         ]
         code = self._optimizer_code(row)
-        if not moved:
-            return self.phrases.text("view.tl_optimizer_idle", code=code)
-        return self.phrases.text("view.tl_optimizer", code=code, changes=self._some(moved))
+        if row.rates:
+            code += f" (lr {', '.join(map(self.phrases.number, dict.fromkeys(row.rates)))})"
+        key = "view.tl_optimizer" if moved else "view.tl_optimizer_idle"
+        said = self.phrases.text(key, code=code, **({"changes": self._some(moved)} if moved else {}))
+        ran = bisect_left(self._begun, row.end) - bisect_left(self._begun, row.at)
+        return self.phrases.count("view.tl_closure", ran, said=said) if ran else said
+
+    def _stepped(self, row: OptimizerStep, old: int, new: int) -> tuple[Tensor | Gradient | None, ...] | None:
+        """A parameter's value before and after a step; None where it is the same."""
+        told = self._stories.get((row.id, self.trace.tensors[old].object))
+        if told is None and old != new:
+            return self.trace.tensors[old], self.trace.tensors[new]
+        return told
+
+    @cached_property
+    def _stories(self) -> dict[tuple[int, int], tuple[Gradient | None, Gradient | None]]:
+        """By step and object what a step made of a value, also through `p.data`, which is no new state of `p`."""
+        found: dict[tuple[int, int], tuple[Gradient | None, Gradient | None]] = {}
+        for obj, told in self.graph.events.items():
+            for event in told:
+                if event.step is not None:
+                    before, _ = found.get((event.step, obj), (event.before, None))
+                    found[event.step, obj] = before, event.after
+        return found
+
+    @cached_property
+    def _begun(self) -> list[int]:
+        """When backwards began, in order."""
+        return sorted(row.at for row in self.trace.backwards)
 
     def zeroed(self, row: OptimizerStep, changes: Sequence[GradChange]) -> str:
         """`opt.zero_grad(): w.grad [-28] → None`."""
         moved = [
-            f"{self.phrases.label(c.tensor)}.grad {self._value(c.before)} → {self._value(c.after)}" for c in changes
+            f"{self.phrases.label(c.tensor)}.grad {self._value(c.before)} → {self._value(c.after)}"
+            for c in clipped.merged(tuple(changes))
         ]
-        return self.phrases.text("view.tl_optimizer", code=self._optimizer_code(row), changes=self._some(moved))
+        said = self.phrases.text("view.tl_optimizer", code=self._optimizer_code(row), changes=self._some(moved))
+        return f"{said} ({clipped.told(self.phrases, row)})" if row.kind in clipped.HELPERS else said
 
     def _optimizer_code(self, row: OptimizerStep) -> str:
         optimizer = None if row.optimizer is None else self.trace.optimizers[row.optimizer]
         name = "" if optimizer is None else optimizer.name or optimizer.type
-        return self._code(row.places, format.clean(f"{name}.{row.kind}()"))
+        return self._code(row.places, format.clean(f"{name}.{row.kind}()".lstrip(".")))
 
     # -- errors --------------------------------------------------------------------------------
     def error(self, error: Failure, places: tuple[int, ...]) -> str:

@@ -199,6 +199,8 @@ class Details:
         rows = [self._row("call", self.phrases.operation(call))]
         rows += self._tensors("input", dict.fromkeys(call.inputs))
         rows += self._tensors("output", call.outputs)
+        dtype = autocast.ran_in(self.graph, call)
+        rows += [self._words("autocast", self.phrases.text("view.autocast", dtype=dtype))] if dtype else []
         for node in call.nodes[:MANY]:
             rows.append(self._row("made_node", format.clean(self.trace.nodes[node].name), link=f"n{node}"))
             rows += self._work(self.trace.nodes[node])
@@ -213,7 +215,7 @@ class Details:
 
     # -- nodes ---------------------------------------------------------------------------------
     def _node(self, node: Node) -> Row:
-        rows = self._work(node) + self._next(node)
+        rows = self._autocast(node) + self._work(node) + self._next(node)
         if node.call is not None:
             call = self.trace.calls[node.call]
             rows.append(self._row("made_by", self.phrases.operation(call), link=f"c{call.id}"))
@@ -226,12 +228,22 @@ class Details:
             rows.append(self._row("line", self._span(place), mono=False, link=self.items.line(place)))
         return {"title": format.clean(node.name), "subtitle": self.phrases.statement(place), "rows": rows}
 
+    def _autocast(self, node: Node) -> list[Row]:
+        """That autocast cast an input by a node."""
+        dtype = autocast.cast_to(self.graph, node)
+        if dtype is None:
+            return []
+        row = None if not node.edges or node.edges[0][0] is None else self.graph.node_tensor(node.edges[0][0])
+        name = self.phrases.text("view.some_tensor") if row is None else f"`{self.phrases.label(row.id)}`"
+        return [self._words("autocast", self.phrases.text("view.autocast_input", name=name, dtype=dtype))]
+
     def _work(self, node: Node) -> list[Row]:
         """What came in and went out of a node in each backward, and what it keeps for that."""
         rows = []
         for step in self.graph.steps_of(node.id):
-            root = self.products.outputs(self.trace.backwards[step.backward])
-            names = [self._result(node, output) for output in range(len(step.received))]
+            backward = self.trace.backwards[step.backward]
+            root = self.products.outputs(backward)
+            names = [self._result(node, output, backward) for output in range(len(step.received))]
             rows += self._came_in(step, root, names)
             rows += self._flow("went_out", root, step.sent, [self._target(target) for target, _ in node.edges])
         rows = self._some("flow", rows) + self._hooks(node.id) + self._some("rules", self._rules(node))
@@ -247,7 +259,7 @@ class Details:
         hook = hooks.named(self.phrases, hooked.hooks)
         before, after = (self.phrases.value(gradient, VALUE) for gradient in (hooked.before, hooked.after))
         return [
-            self._row("before_hook", before, of=root, by=names[0], hook=hook),
+            self._row(f"before_hook{'' if names[0] else '_root'}", before, of=root, by=names[0], hook=hook),
             self._row("after_hook", after, hook=hook),
         ]
 
@@ -265,16 +277,19 @@ class Details:
 
     def _flow(self, key: str, root: str, gradients: Iterable[Gradient | None], names: list[str]) -> list[Row]:
         return [
-            self._row(key, self.phrases.value(gradient, VALUE), of=root, by=name)
+            self._row(key if name else f"{key}_root", self.phrases.value(gradient, VALUE), of=root, by=name)
             for gradient, name in zip(gradients, names, strict=False)
             if gradient is not None
         ]
 
-    def _result(self, node: Node, output: int) -> str:
+    def _result(self, node: Node, output: int, backward: Backward) -> str:
+        """What a node computed; empty for the root of a backward that has no name."""
         if node.leaf is not None:
             return self.products.one(node.leaf)
         row = next((t for t in self.graph.results_of(node.id) if t.output_nr == output), None)
-        return self.products.one(row.id) if row is not None else "…"
+        if row is None:
+            return "…"
+        return "" if self.products.is_itself(backward, row.id) else self.products.one(row.id)
 
     def _target(self, node: int | None) -> str:
         row = None if node is None else self.graph.node_tensor(node)

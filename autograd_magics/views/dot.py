@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..report import Report
 
-_SHAPES = {"circle": "circle", "pill": "box", "rect": "box", "wire": "plain", "tag": "box"}
+_SHAPES = {"circle": "circle", "pill": "box", "rect": "box", "wire": "plain", "tag": "box", "group": "box"}
 _STYLES = {"input": "rounded,dashed", "unseen": "rounded,dotted", "cut": "dashed", "result": "rounded,filled"}
 _WIRES = {"data": "solid", "cut": "dashed", "state": "dotted"}
 
@@ -25,15 +25,19 @@ def to_graphviz(report: Report, picture: str = "forward") -> graphviz.Digraph:
 
 
 def digraph(picture: Picture, title: str) -> graphviz.Digraph:
-    """Any picture; boxes keep their ids."""
+    """Any picture; boxes keep their ids, open groups are clusters."""
     import graphviz
 
     graph = graphviz.Digraph("autograd")
     graph.attr(rankdir="LR", tooltip=_literal([title]), nodesep="0.2", ranksep="0.3")
     graph.attr("node", fontname="sans-serif", fontsize="11", height="0.3", width="0.3", margin="0.1,0.05")
     graph.attr("edge", arrowsize="0.6", color=svg.DIM)
+    clusters = _clusters(picture)
+    around = picture.tree.around() if picture.tree is not None else {}
     for box in picture.boxes:
-        graph.node(box.id, _label(box), **_look(box))
+        clusters.get(around.get(box.id, ""), graph).node(box.id, _label(box), **_look(box))
+    for frame in reversed(picture.frames):
+        clusters.get(around.get(frame.id, ""), graph).subgraph(clusters[frame.id])
     for wire in picture.wires:
         arrow = "normal" if wire.arrow else "none"
         graph.edge(wire.start, wire.end, style=_WIRES[wire.kind], arrowhead=arrow)
@@ -42,10 +46,23 @@ def digraph(picture: Picture, title: str) -> graphviz.Digraph:
     return graph
 
 
+def _clusters(picture: Picture) -> dict[str, graphviz.Digraph]:
+    """By id of an open group: its subgraph, still empty."""
+    import graphviz
+
+    found = {}
+    for frame in picture.frames:
+        found[frame.id] = cluster = graphviz.Digraph(f"cluster_{frame.id}")
+        label = _literal([f"{frame.label} {frame.sub}".strip()])
+        cluster.attr(label=label, style="rounded,filled", color=svg.FRAME, fillcolor="#656d760c", labeljust="l")
+        cluster.attr(fontname="sans-serif", fontsize="11")
+    return found
+
+
 def _label(box: Box) -> str:
     """All texts of a box, from top to bottom, each on a line of its own."""
     core = f"{box.label} {box.sub}".strip()
-    said = (box.name, box.above, box.above_figures, core, box.below, box.below_figures)
+    said = (box.name, box.above, box.above_figures, core, *box.facts, box.below, box.below_figures)
     lines = [line for line in said if line]
     return _literal(lines or [" "])
 
@@ -62,6 +79,8 @@ def _literal(lines: Iterable[str]) -> str:
 def _look(box: Box) -> dict[str, str]:
     style = _STYLES.get(box.style, "rounded" if box.shape in ("pill", "rect") else "solid")
     look = {"shape": _SHAPES[box.shape], "style": style, "color": svg.outline(box)}
+    if box.shape == "group":
+        look |= {"style": "rounded,filled", "fillcolor": svg.FILL["scope"], "peripheries": "2" if box.stacked else "1"}
     if box.style == "result" and box.shape != "wire":
         look["fillcolor"] = svg.FILL["result"]
     if box.title:

@@ -34,7 +34,7 @@ def rows(phrases: Phrases, row: Tensor | Gradient) -> list[tuple[str, str]]:
     found.append(("zeros", _share(stats.zeros, stats)))
     odd = stats.nan + stats.inf + stats.neg_inf
     told = format.odd_text(stats, phrases.minus)
-    found.append(("odd", f"{told} ({_percent(odd, stats)})" if odd else phrases.text("view.stats_none")))
+    found.append(("odd", f"{told} ({percent(odd, stats.elements)})" if odd else phrases.text("view.stats_none")))
     return found
 
 
@@ -43,12 +43,12 @@ def _is_complex(row: Tensor | Gradient) -> bool:
 
 
 def _share(part: int, stats: Stats) -> str:
-    return f"{part} ({_percent(part, stats)})" if part else "0"
+    return f"{part} ({percent(part, stats.elements)})" if part else "0"
 
 
-def _percent(part: int, stats: Stats) -> str:
+def percent(part: int, elements: int) -> str:
     """Of all elements; what is there is never told as 0 %, nor all but a few as 100 %."""
-    share = 100 * part / stats.elements
+    share = 100 * part / elements
     if 0 < share < 0.1:
         return "< 0.1 %"
     return "> 99.9 %" if 99.9 < share < 100 else f"{share:.3g} %"

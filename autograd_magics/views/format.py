@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -74,7 +75,7 @@ def short_text(value: Any, limit: int = WIRE, minus: str = "-") -> str | None:
 
     None only where there is no value, or where not even its first number finds room.
     """
-    for digits in _DIGITS:
+    for digits in _DIGITS if _may_fit(value, limit) else ():
         text = value_text(value, limit, minus, digits)
         if text is not None:
             return text
@@ -83,6 +84,23 @@ def short_text(value: Any, limit: int = WIRE, minus: str = "-") -> str | None:
     while text is not None and (more := _first(value, count + 1, room, minus)) is not None:
         count, text = count + 1, more
     return text
+
+
+def _may_fit(value: Any, limit: int) -> bool:
+    """Whether a value could stand in `limit` characters if each of its numbers had one digit; most are far beyond."""
+    return _least(value, limit) <= limit
+
+
+def _least(value: Any, limit: int) -> int:
+    """Characters that a value needs at least; counting stops beyond the limit."""
+    if not isinstance(value, (list, tuple)):
+        return 1
+    found = max(len(value) + 1, 2)
+    for item in value:
+        if found > limit:
+            break
+        found += _least(item, limit)
+    return found
 
 
 def _first(value: Any, count: int, limit: int, minus: str) -> str | None:
@@ -190,9 +208,10 @@ def _harmless(character: str) -> bool:
 
 def columns(text: str) -> int:
     """Columns of a terminal that the text takes: two for east-asian characters, none for combining ones."""
-    return len(text) if text.isascii() else sum(_cells(c) for c in text)
+    return len(text) if text.isascii() else sum(map(_cells, text))
 
 
+@functools.lru_cache(maxsize=4096)
 def _cells(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0

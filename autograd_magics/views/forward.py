@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..graph import Graph
-from ..trace import Backward, Call, GradChange, Gradient, Tensor, Trace
+from ..trace import Backward, Call, Gradient, Tensor
 from . import format, hooks
+from .additions import Added, added, last_change
 from .boxes import IN_CIRCLE, Box, Plan
 from .folding import origins, outcome, runs
 from .grouping import groups, pieces
-from .phrases import Phrases
+from .phrases import LABEL, Phrases
 from .products import Products, through
+from .scoped.parts import UNKNOWN, between, operation_part, tensor_part
+from .scoped.paths import local, outside
 from .symbols import plain, symbol
 
 SHARED = 4
@@ -27,19 +30,8 @@ RESULTS = 4
 """An `autograd.grad` with more results than this is drawn only where they are used."""
 
 
-Added = dict[tuple[int, int], GradChange]
-"""By object and backward: the change of its `.grad`."""
-
-
-def added(trace: Trace) -> Added:
-    """What each backward added to which `.grad`."""
-    return {(row.object, row.backward): row for row in trace.changes if row.backward is not None}
-
-
-def last_change(known: Added, obj: int, backwards: Iterable[int]) -> GradChange | None:
-    """The last change of an object's `.grad` by any of these backwards."""
-    found = [known[obj, backward] for backward in backwards if (obj, backward) in known]
-    return max(found, key=lambda change: change.at, default=None)
+Sources = dict[int, dict[int | None, int]]
+"""By tensor row and call of a module: the last box of a leaf."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +45,11 @@ class Op:
     place: int | None
     parts: tuple[Op, ...] = ()
     """Of a function that ran backwards itself: what it did."""
+
+    @property
+    def rows(self) -> list[Call | Backward]:
+        """The row, or those of all that it did."""
+        return [part.row for part in self.parts or (self,)]
 
 
 class ForwardPlans:
@@ -167,26 +164,36 @@ class ForwardPlans:
         plan = Plan()
         flows = _Flows(self, ops)
         made: dict[int, int] = {}
-        sources: dict[int, int] = {}
+        sources: Sources = {}
         for op in ops:
-            starts = [self._start(plan, t, made, sources, flows) for t in op.inputs]
-            index = plan.add(self._op_box(op))
+            scope = self.scopes[op.id]
+            starts = [self._start(plan, t, scope, made, sources, flows) for t in op.inputs]
+            index = plan.add(self._op_box(op), operation_part(op.id, op.rows, scope, op.place))
             for tensor, start in zip(op.inputs, starts, strict=True):
                 plan.links.append((start, index, self._kind(op, tensor)))
             for tensor in self._shown(op):
-                made[tensor] = plan.add(self._tensor_box(tensor, flows))
+                made[tensor] = plan.add(self._tensor_box(tensor, flows), tensor_part(self.trace, tensor, scope))
                 plan.links.append((index, made[tensor], "data"))
         self._link_states(plan, made, sources)
         return plan
 
-    def _start(self, plan: Plan, tensor: int, made: dict[int, int], sources: dict[int, int], flows: _Flows) -> int:
-        """The box that a tensor comes from; a new one for a leaf that is not there yet or is repeated."""
+    def _start(
+        self, plan: Plan, tensor: int, scope: int | None, made: dict[int, int], sources: Sources, flows: _Flows
+    ) -> int:
+        """The box that a tensor comes from; a new one for a leaf that is not in this scope yet or is repeated."""
         if tensor in made:
             return made[tensor]
-        uses = flows.uses[tensor]
-        if tensor not in sources or uses > SHARED or (self.crowded and uses > 1):
-            sources[tensor] = plan.add(self._source_box(tensor, flows))
-        return sources[tensor]
+        scope = outside(self.graph, tensor, scope)
+        uses, known = flows.uses[tensor], sources.setdefault(tensor, {})
+        if scope not in known or uses > SHARED or (self.crowded and uses > 1):
+            known[scope] = plan.add(self._source_box(tensor, scope, flows), tensor_part(self.trace, tensor, scope))
+        return known[scope]
+
+    @cached_property
+    def scopes(self) -> dict[str, int | None]:
+        """By operation: the call of a module that it belongs to; of a derivative the one around both its neighbours."""
+        inner = [op.row.scope if isinstance(op.row, Call) else UNKNOWN for op in self.ops]
+        return dict(zip((op.id for op in self.ops), between(self.trace.scopes, inner), strict=True))
 
     def _kind(self, op: Op, tensor: int) -> str:
         cut = isinstance(op.row, Call) and op.row.cut is not None
@@ -197,7 +204,7 @@ class ForwardPlans:
         shown = tuple(t for t in op.outputs if t in self.users or t in self.roots or self.graph.names(t))
         return shown or op.outputs[:1]
 
-    def _link_states(self, plan: Plan, made: dict[int, int], sources: dict[int, int]) -> None:
+    def _link_states(self, plan: Plan, made: dict[int, int], sources: Sources) -> None:
         """Link a tensor that changed without a drawn call to what it was before."""
         states: dict[int, list[Tensor]] = defaultdict(list)
         for tensor in [*made, *sources]:
@@ -206,9 +213,10 @@ class ForwardPlans:
         for rows in states.values():
             rows.sort(key=lambda row: (row.at, row.id))
             for before, after in zip(rows, rows[1:], strict=False):
-                if after.id in sources:
-                    start = made[before.id] if before.id in made else sources[before.id]
-                    plan.links.append((start, sources[after.id], "state"))
+                for scope, end in sources.get(after.id, {}).items():
+                    known = sources.get(before.id, {})
+                    start = made[before.id] if before.id in made else known.get(scope, next(iter(known.values())))
+                    plan.links.append((start, end, "state"))
 
     # -- boxes ---------------------------------------------------------------------------------
     def _op_box(self, op: Op) -> Box:
@@ -301,10 +309,11 @@ class ForwardPlans:
         """Names of what the backwards computed."""
         return Products(self.phrases)
 
-    def _source_box(self, tensor: int, flows: _Flows) -> Box:
+    def _source_box(self, tensor: int, scope: int | None, flows: _Flows) -> Box:
         row = self.trace.tensors[tensor]
         style = ("leaf" if row.requires_grad else "input") if row.leaf else "unseen"
-        box = Box(f"t{tensor}", "pill", style, self.phrases.label(tensor), title=self._title(row))
+        label = format.clip(local(self.trace.scopes, scope, format.clean(self.graph.label(tensor))), LABEL)
+        box = Box(f"t{tensor}", "pill", style, label, title=self._title(row))
         self._fill(box, row)
         if style == "leaf":
             box.below, box.below_dim = self._leaf_gradient(row, flows)

@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import format, ledger, tables
+from ..settings import uncollected
+from . import format, ledger, memory, tables
 from .items import Items
 from .languages import multilingual
+from .packing import packed
 from .svg import to_svg
 from .told import Told, folded, told
 
@@ -26,13 +28,18 @@ if TYPE_CHECKING:
 
 BOXES, CHANGES, SAVED = 120, 40, 60
 """What the static part shows at most: boxes of the picture, rows of a ledger, rows of saved tensors."""
+CROWD = 60
+"""Boxes of a picture from which on it is large."""
+LEVEL = 6
+"""Of compression: 9 takes several times as long for a twentieth less."""
 
 _CODE = re.compile(r"`([^`]*)`")
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; worker-src blob:"
 """A page of ours cannot reach anything outside itself, whatever stands in it."""
 _BODY = "margin:16px;font-family:system-ui,sans-serif"
 
 
+@uncollected()
 def to_html(report: Report, page: bool = False) -> str:
     """The report as a fragment, or as a whole page.
 
@@ -50,15 +57,31 @@ def asset(name: str) -> str:
     return file.read_text(encoding="utf-8")
 
 
+def program(payload: dict[str, Any], view: str = "app.js") -> str:
+    """The front end's code; before it, where the payload is a large one, what only those need."""
+    code = asset(view)
+    if not is_large(payload):
+        return code
+    # inside a function its name is known to no other output of the page; a module is that already
+    return f"{asset('large.js')}{code}" if view == "widget.js" else f"(()=>{{{asset('large.js')}{code}}})()"
+
+
+def is_large(payload: dict[str, Any]) -> bool:
+    """Whether something can be folded, is told in columns, or is larger than a screen."""
+    pictures = payload.get("pictures", {}).values()
+    return "columns" in payload or any("tree" in one or len(one["boxes"]) > CROWD for one in pictures)
+
+
 def _quiet(report: Report) -> str:
     notices = tables.notices(report.phrases, report.trouble)
     return f'<div class="agm-quiet">{"".join(map(_paragraph, [report.headline, *notices]))}</div>'
 
 
 def _interactive(report: Report) -> str:
-    data = json.dumps(multilingual(report), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
-    blob = base64.b64encode(zlib.compress(data, 9)).decode()
-    script = asset("app.js").replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    payload = multilingual(report)
+    data = json.dumps(packed(payload), separators=(",", ":"), ensure_ascii=False)
+    blob = base64.b64encode(zlib.compress(data.encode("utf-8", "replace"), LEVEL)).decode()
+    script = program(payload).replace("</script", "<\\/script").replace("<!--", "<\\!--")
     return (
         f'<div class="agm" data-agm="{escape(report.trace.run)}">\n'
         f'<div class="agm-static">\n{_static(report)}\n</div>\n'
@@ -149,11 +172,11 @@ def _saved(report: Report, items: Items) -> str:
     if more:
         cells.append([f"… {report.phrases.count('view.more', more)}"])
     title = f"{report.phrases.text('text.saved')}: {tables.saved_total(report.phrases)}"
-    return _details(title, [*heads, ""], cells)
+    return _details(title, [*heads, ""], cells, memory.static(report.phrases, rich))
 
 
-def _details(summary: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _details(summary: str, heads: Sequence[str], rows: Iterable[Sequence[str]], first: str = "") -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
     table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
-    return f"<details><summary>{escape(summary)}</summary>\n{table}\n</details>"
+    return f"<details><summary>{escape(summary)}</summary>\n{first}{table}\n</details>"

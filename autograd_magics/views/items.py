@@ -26,12 +26,13 @@ class Items:
         self._row: dict[tuple[int, int], int] = {}
         for row in sorted(self.trace.tensors, key=lambda row: (row.id not in drawn, row.id)):
             self._row.setdefault((row.object, row.version), row.id)
-        self._drawn = drawn
+        self.drawn = frozenset(drawn)
+        """Tensor rows that calls and backwards take and give."""
 
     def tensor(self, tensor: int) -> str:
         """The item of a tensor row."""
         row = self.trace.tensors[tensor]
-        return f"t{tensor if tensor in self._drawn else self._row[row.object, row.version]}"
+        return f"t{tensor if tensor in self.drawn else self._row[row.object, row.version]}"
 
     def line(self, place: Place | None) -> str | None:
         """The item of a line of source."""
@@ -43,12 +44,12 @@ class Items:
         found += [f"n{n}" for n in finding.nodes] + [f"b{b}" for b in finding.backwards]
         return list(dict.fromkeys(found))
 
-    def marks(self, findings: Sequence[Finding]) -> dict[str, list[str]]:
-        """By item: the severities of the findings on it; one on a node is also on the call that made it."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for finding in findings:
+    def marks(self, findings: Sequence[Finding]) -> dict[str, dict[int, str]]:
+        """By item: severities of the findings on it by their index; one on a node is also on the call that made it."""
+        found: dict[str, dict[int, str]] = defaultdict(dict)
+        for index, finding in enumerate(findings):
             makers = [self.trace.nodes[n].call for n in finding.nodes]
             made = [f"c{call}" for call in makers if call is not None]
             for item in dict.fromkeys([*self.of_finding(finding), *made]):
-                found[item].append(finding.severity)
+                found[item][index] = finding.severity
         return dict(found)

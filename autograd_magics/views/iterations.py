@@ -139,6 +139,8 @@ class _Seeker:
         self.most: dict[_Loop, int] = {}
         self.found: list[tuple[int, tuple[tuple[_Loop, int], ...]]] = []
         self._known: dict[int, _Level | None] = {}
+        self.gaps = sorted(trace.loops, key=lambda loop: loop.at, reverse=True)
+        """Iterations that are not kept, those still to come, the next one last."""
 
     def path(self, places: Sequence[int]) -> _Path:
         """The frames within the recorded cell, outermost first."""
@@ -168,6 +170,12 @@ class _Seeker:
             self.counts[again] = self.counts.get(again, 0) + 1
         for loop in loops:
             self.counts.setdefault(loop, 1)
+        while self.gaps and self.gaps[-1].at <= begin:
+            gap = self.gaps.pop()
+            for loop in _loops(self.path(gap.places))[-1:]:
+                if loop in self.counts:
+                    self.counts[loop] += gap.dropped
+        for loop in loops:
             self.most[loop] = max(self.most.get(loop, 0), self.counts[loop])
         if self.counts != before and loops:
             self.found.append((event, tuple((loop, self.counts[loop]) for loop in loops)))

@@ -1,5 +1,6 @@
 """One payload for every language: sentences stand in it as keys with their data, and the words stand beside it.
 
+* `pictures(report)`: the placed pictures in codes; `said(picture, lang)`: one of them in a language.
 * `multilingual(report)`: the payload in codes, with `languages`: for each language its words for the keys in use.
 * `spoken(data, lang)`: such a payload in finished sentences, equal to `payload` of the report in that language.
 
@@ -14,17 +15,17 @@ import dataclasses
 import functools
 import re
 import string
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import texts
-from . import format, tables
-from .backward import BackwardPlans
-from .boxes import Picture
+from . import format, picture, tables
+from .boxes import Box, Picture
 from .format import CLIP, CLOSE, NEXT, OPEN
-from .forward import ForwardPlans
+from .items import Items
 from .payload import payload
 from .phrases import Phrases
-from .picture import LIMIT
+from .scoped.tree import Group
 
 if TYPE_CHECKING:
     from ..graph import Graph
@@ -68,28 +69,64 @@ def _is_common(key: str) -> bool:
 
 def multilingual(report: Report) -> Json:
     """`payload(report)` in codes, and the words of every language."""
-    codes = Codes(report.graph, report.lang)
     coded = copy.copy(report)
-    coded.phrases = codes
+    coded.phrases = codes = report.codes
     coded.headline = tables.headline(codes, len(report.findings), report.quiet)
-    coded.pictures = {name: _reworded(name, picture, codes) for name, picture in report.pictures.items()}
+    coded.pictures = report.coded
     data = payload(coded)
     front = data.pop("text")
     languages = {lang: _words(lang, codes.used, front) for lang in texts.languages()}
     return {**data, "text": {}, "languages": languages}
 
 
-def _reworded(name: str, placed: Picture, phrases: Phrases) -> Picture:
-    """A placed picture with other words in its boxes: where they stand is the same in every language."""
-    make = ForwardPlans if name == "forward" else BackwardPlans
-    plans, _ = make(phrases.graph, phrases, LIMIT).plans()
-    said = [box for plan in plans for box in plan.boxes]
-    keys = ("label", "sub", "name", "above", "below", "title")
-    boxes = [
-        dataclasses.replace(box, **{key: getattr(words, key) for key in keys})
-        for box, words in zip(placed.boxes, said, strict=True)
-    ]
-    return dataclasses.replace(placed, boxes=boxes)
+def pictures(report: Report) -> dict[str, Picture]:
+    """The placed pictures in codes: where everything stands is the same in every language."""
+    marks = Items(report.graph).marks(report.findings)
+    draw = {"forward": picture.forward, "backward": picture.backward}
+    return {name: make(report.graph, phrases=report.codes, marks=marks) for name, make in draw.items()}
+
+
+def said(coded: Picture, lang: str, *, whole: bool = True) -> Picture:
+    """A picture in one language; unless `whole` without its tree, as it is seen at first."""
+    words = _Words(lang)
+
+    @functools.cache
+    def say(text: str) -> str:
+        return sentence(text, words) if OPEN in text else text
+
+    told = {box.id: _said(box, say) for box in coded.boxes}
+    seen = [told[box.id] for box in coded.boxes]
+    tree = coded.tree
+    if tree is not None and whole:
+        boxes = [told.get(box.id) or _said(box, say) for box in tree.boxes]
+        tree = dataclasses.replace(tree, boxes=boxes, groups=[_said_group(group, say) for group in tree.groups])
+    return dataclasses.replace(coded, boxes=seen, tree=tree if whole else None)
+
+
+def _said(box: Box, say: Callable[[str], str]) -> Box:
+    """A box in sentences."""
+    found = copy.copy(box)
+    found.title, found.below = say(box.title), say(box.below)
+    found.facts = tuple(map(say, box.facts))
+    return found
+
+
+def _said_group(group: Group, say: Callable[[str], str]) -> Group:
+    found = copy.copy(group)
+    found.title, found.facts = say(group.title), tuple(map(say, group.facts))
+    found.tell = lambda: _walked(group.about, say)
+    return found
+
+
+class _Words(dict[str, str]):
+    """The words of a language by key, each when it is asked for."""
+
+    def __init__(self, lang: str) -> None:
+        super().__init__()
+        self.lang = lang
+
+    def __missing__(self, key: str) -> str:
+        return self.setdefault(key, _template(key, self.lang))
 
 
 def _words(lang: str, used: set[str], front: dict[str, str]) -> dict[str, str]:
@@ -112,19 +149,21 @@ def spoken(data: Json, lang: str) -> Json:
     words = data["languages"][lang]
 
     @functools.cache
-    def said(text: str) -> str:
-        return sentence(text, words)
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, str):
-            return said(value) if OPEN in value else value
-        if isinstance(value, dict):
-            return {key: walk(item) for key, item in value.items()}
-        return [walk(item) for item in value] if isinstance(value, (list, tuple)) else value
+    def say(text: str) -> str:
+        return sentence(text, words) if OPEN in text else text
 
     front = {key: text for key, text in words.items() if key.startswith("ui.")}
-    rest = {key: walk(value) for key, value in data.items() if key != "languages"}
+    rest = {key: _walked(value, say) for key, value in data.items() if key != "languages"}
     return {**rest, "lang": lang, "text": front}
+
+
+def _walked(value: Any, say: Callable[[str], str]) -> Any:
+    """Data with all its texts in sentences."""
+    if isinstance(value, str):
+        return say(value)
+    if isinstance(value, dict):
+        return {key: _walked(item, say) for key, item in value.items()}
+    return [_walked(item, say) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def sentence(text: str, words: dict[str, str]) -> str:

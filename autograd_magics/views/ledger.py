@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from ..graph import Graph
 from ..story import VALUE_KINDS, Event, gaps, pages
-from ..trace import GradChange, Gradient, Past, Tensor
-from . import format, hooks
+from ..trace import GradChange, Gradient, OptimizerStep, Past, Tensor
+from . import clipped, format, hooks
 from .items import Items
 from .phrases import Phrases
 from .plot import plot, to_svg
@@ -32,23 +33,33 @@ STORY = 60
 
 
 def ledgers(
-    phrases: Phrases, items: Items, findings: Sequence[Told] = (), limit: int = CHANGES, whole: bool = True
+    phrases: Phrases,
+    items: Items,
+    findings: Sequence[Told] = (),
+    limit: int = CHANGES,
+    whole: bool = True,
+    most: int | None = None,
 ) -> list[Row]:
     """For each tensor whose `.grad` is meant: what happened to it, at most `limit` rows of each.
+
+    most: at most so many tensors, those first that findings point at.
 
     whole: begin with what earlier recordings saw, and add a plot where there is much to see.
     """
     graph = phrases.graph
-    rows = {row.object: row for row in graph.leaves if not _is_inner(graph, row)}
+    rows = {row.object: row for row in graph.leaves if not is_inner(graph, row)}
     for obj in graph.changes_by_object:
         rows.setdefault(obj, graph.states[obj][0])
-    return [
-        Ledger(phrases, items, findings).of(obj, limit, whole)
-        for obj, _ in sorted(rows.items(), key=lambda pair: pair[1].id)
-    ]  # fmt: skip
+    objects = sorted(rows, key=lambda obj: rows[obj].id)
+    if most is not None and len(objects) > most:
+        linked = {item for finding in findings for item in finding.links}
+        first = sorted(objects, key=lambda obj: items.tensor(rows[obj].id) not in linked)[:most]
+        objects = sorted(first, key=lambda obj: rows[obj].id)
+    told = Ledger(phrases, items, findings)
+    return [told.of(obj, limit, whole) for obj in objects]
 
 
-def _is_inner(graph: Graph, row: Tensor) -> bool:
+def is_inner(graph: Graph, row: Tensor) -> bool:
     """Whether a function of torch's, such as `torch.autograd.functional.jacobian`, made a leaf for itself."""
     call = graph.maker(row.id)
     return call is not None and bool(through(graph, call.places))
@@ -86,10 +97,14 @@ class Ledger:
             (row.number, row.filename if row.kind == "file" else None): row.id for row in self.trace.sources
         }  # fmt: skip
 
+    @functools.cached_property
+    def _helpers(self) -> dict[int, OptimizerStep]:
+        return clipped.by_change(self.trace)
+
     def of(self, obj: int, limit: int, whole: bool) -> Row:
         """Head, rows and plot of one tensor."""
         phrases, graph = self.phrases, self.graph
-        row = next((t for t in graph.leaves if t.object == obj), graph.states[obj][0])
+        row = self._leaves.get(obj, graph.states[obj][0])
         name = phrases.label(row.id)
         ledger: Row = {
             "id": self.items.tensor(row.id),
@@ -102,6 +117,10 @@ class Ledger:
             past = graph.past.get(obj, ())
             ledger["plot"] = plot(phrases, name, [*past, *pages(self.trace, _now(graph, obj, whole))])
         return ledger
+
+    @functools.cached_property
+    def _leaves(self) -> dict[int, Tensor]:
+        return {row.object: row for row in self.graph.leaves}
 
     def _row(self, one: Past | Event, obj: int) -> Row:
         value = one.kind in VALUE_KINDS or one.kind == RETURNED
@@ -131,6 +150,8 @@ class Ledger:
             return text("view.change_returned", what=Products(self.phrases).result(backward, one.tensor))
         if isinstance(one, Event) and one.change is not None and (hook := self._hook(one.change)):
             return text("view.change_hooked", what=text(f"view.change_{one.kind}"), hook=hook)
+        if isinstance(one, Event) and one.change is not None and (helper := self._helpers.get(one.change.id)):
+            return clipped.told(self.phrases, helper)
         if isinstance(one, Past) and one.kind == "left_out":
             return f"… {self.phrases.count('view.more_changes', one.pages)}"
         if one.kind in ("stepped", "updated"):

@@ -15,8 +15,8 @@ from typing import Any
 from .. import story
 from ..trace import GradChange, Gradient, Node, Saved, Tensor
 from . import format
+from .additions import added, last_change
 from .boxes import TEXT_PX
-from .forward import added, last_change
 from .ledger import shown
 from .lines import GRADIENT
 from .moments import Moments
@@ -43,7 +43,9 @@ def compact(found: Iterable[tuple[int, str]], first: int = 0) -> History:
 class Looks:
     """Looks of one trace's boxes, rows and lines."""
 
-    def __init__(self, moments: Moments) -> None:
+    def __init__(self, moments: Moments, most: int | None = None) -> None:
+        """most: longer histories of lines, and of all that is kept, have their last text only."""
+        self.most = most
         self.moments, self.phrases, self.items = moments, moments.phrases, moments.items
         self.graph, self.trace = moments.graph, moments.trace
 
@@ -231,9 +233,10 @@ class Looks:
         return [(self._node_born(node), self._freed(node)) for node in nodes]
 
     def _freed(self, node: Node) -> int:
-        """The engine frees what a node saved as soon as the node has run."""
+        """The engine frees what a node saved as soon as the node has run; else it goes with the node."""
         if node.freed_by is None:
-            return 0 if node.freed_place is not None else -1
+            gone = self.graph.gone.get(node.id)
+            return 0 if node.freed_place is not None else -1 if gone is None else max(self.moments.at(gone), 1)
         step = next((s for s in reversed(self.graph.steps_of(node.id)) if s.backward == node.freed_by), None)
         if step is not None:
             return self.moments.of("steps", step.id)
@@ -263,17 +266,23 @@ class Looks:
                 turns.append((born, 1, row))
                 turns += [(freed, -1, row)] if freed > 0 else []
         users: Counter[Any] = Counter()
-        size = 0
+        size = number = 0
         found = []
-        for at, turn, row in sorted(turns, key=lambda turn: turn[:2]):
+        last = len(turns) - 1 if self._is_long(turns) else 0
+        for i, (at, turn, row) in enumerate(sorted(turns, key=lambda turn: turn[:2])):
             key = row.storage if row.storage is not None else ("row", row.id)
             bytes_ = self.trace.storages[row.storage].bytes if row.storage is not None else row.bytes
             users[key] += turn
             if users[key] == (turn > 0):
                 size += turn * bytes_
-            users += Counter()
-            found.append((at, tell(size, len(users))))
+                number += turn
+            if i >= last:
+                found.append((at, tell(size, number)))
         return compact(found)
+
+    def _is_long(self, changes: Sequence[Any]) -> bool:
+        """Whether a history of so many changes is told by its end."""
+        return self.most is not None and len(changes) > self.most
 
     def saved(self) -> Json:
         """When each row of the table of saved tensors begins and ends, and the total at each moment."""
@@ -324,6 +333,9 @@ class Looks:
     def _made(self, rows: list[tuple[int, str]]) -> History:
         names: Counter[str] = Counter()
         found = []
+        if self._is_long(rows):
+            names.update(name for _, name in rows[:-1])
+            rows = rows[-1:]
         for at, name in rows:
             names[name] += 1
             found.append((at, ", ".join(name if n == 1 else f"{name} ×{n}" for name, n in names.items())))
@@ -341,6 +353,8 @@ class Looks:
 
     def _line_gradient(self, named: list[tuple[int, int]]) -> History:
         found: list[tuple[int, str]] = []
+        if self._is_long(named):
+            named = named[-1:]
         for index, (since, tensor) in enumerate(named):
             until = named[index + 1][0] if index + 1 < len(named) else len(self.moments.events)
             own, times = self._tensor_gradient(tensor)

@@ -9,17 +9,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import NamedTuple
 
 from ..graph import NOT_DRAWN, RUNS_BACKWARD
 from ..trace import Backward, Call, Failure, GradChange, OptimizerStep, Step
 from .captions import Captions
+from .clipped import HELPERS
 from .items import Items
 from .phrases import Phrases
 
 LIMIT = 2000
 """Moments that are told; those in the middle are left out, and counted."""
+BRIEF_LIMIT = 250_000
+"""The same in a large recording, most of whose captions the front end makes."""
 
 FORWARD, UPDATE, BACKWARD, STEP, GRAD, ERROR = "fubsgx"
 """Kinds: a call, a change of values, the beginning or end of a backward, a step of it, a `.grad` change, an error."""
@@ -28,8 +31,7 @@ Row = tuple[str, int]
 """Table and id, such as `("calls", 3)`."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened, known from the tick `at` on."""
 
     at: int
@@ -258,7 +260,8 @@ class Moments:
         objects = {self.trace.tensors[t].object for t in row.parameters}
         low, high = bisect_left(self._change_ticks, row.at), bisect_left(self._change_ticks, row.end + 1)
         between = (self._by_time[i] for i in range(low, high))
-        return tuple(c for c in between if c.object in objects and c.kind in ("cleared", "zeroed"))
+        kinds = ("changed", "zeroed") if row.kind in HELPERS else ("cleared", "zeroed")
+        return tuple(c for c in between if c.object in objects and c.kind in kinds)
 
     @cached_property
     def _by_time(self) -> Sequence[GradChange]:
@@ -270,8 +273,8 @@ class Moments:
 
     @cached_property
     def _zeroed(self) -> frozenset[int]:
-        """The changes that a `zero_grad()` of an optimizer made."""
-        rows = [row for row in self.trace.optimizer_steps if row.kind == "zero_grad"]
+        """The changes that a `zero_grad()` of an optimizer, or another helper, made."""
+        rows = [row for row in self.trace.optimizer_steps if row.kind != "step"]
         return frozenset(change.id for row in rows for change in self._changes_of(row))
 
     @cached_property

@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .. import texts
+from .. import settings, texts
 from ..trace import Trace
-from . import ledger, nudged, tables
+from . import brief, health, ledger, memory, nudged, tables
 from .details import Details
 from .items import Items
 from .lines import Lines
 from .phrases import Phrases
+from .scoped.tree import Group
 from .timeline import timeline
 from .told import Told, told
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 BACKWARDS = 200
 """Backwards that have details of their own."""
+ENDS = 8
+"""Of them, those that have all their details before anything else: the first and the last."""
 
 Json = dict[str, Any]
 
@@ -35,10 +38,15 @@ def payload(report: Report) -> Json:
     findings = told(report.findings, phrases, items)
     pictures = {name: picture.data() for name, picture in report.pictures.items()}
     source = Lines(phrases, items, findings).sources()
-    ledgers = ledger.ledgers(phrases, items, findings)
+    ledgers = ledger.ledgers(phrases, items, findings, most=settings.limits.leaves)
     saved = tables.saved(phrases, items)
-    known = _known(pictures, ledgers, saved, findings, report.trace)
+    known, left_out = brief.chosen(_known(pictures, ledgers, saved, findings, report.trace))
     details = _details(Details(phrases, items), known, findings)
+    groups = [group for picture in report.pictures.values() if picture.tree for group in picture.tree.groups]
+    details |= {group.id: {**group.about, "findings": []} for group in groups}
+    columns = brief.Columns(phrases, items).data() if left_out else None
+    notices = [*tables.notices(phrases, report.trouble), *brief.notices(phrases, len(known), left_out, len(ledgers))]
+    fare = health.payload(phrases, items, pictures, set(details))
     data = {
         "format": FORMAT,
         "run": report.trace.run,
@@ -49,19 +57,22 @@ def payload(report: Report) -> Json:
         "cell": tables.cell(phrases),
         "summary": tables.summary(phrases),
         "headline": report.headline,
-        "notices": tables.notices(phrases, report.trouble),
+        "notices": notices,
         "pictures": pictures,
         "details": details,
+        **({"columns": columns} if columns is not None else {}),
         "nudge": nudged.leaves(phrases, items, known),
         "gradients": ledgers,
-        "saved": {"total": tables.saved_total(phrases), "rows": saved, "by_line": tables.by_line(phrases, items)},
+        **({"health": fare} if fare is not None else {}),
+        "saved": {"total": tables.saved_total(phrases), "rows": saved, "memory": memory.memory(phrases, items)},
         "findings": [_finding(finding) for finding in findings],
         "source": source,
     }
     data["timeline"] = timeline(phrases, items, findings, [finding.at for finding in report.findings], data)
     ids = {*details, *(row["id"] for row in saved), *(f.id for f in findings)}
     ids |= {line["id"] for cell in source for line in cell["lines"]}
-    data["related"] = related(phrases, items, findings, ids)
+    ids.update(() if columns is None else brief.items_of(columns))
+    data["related"] = _with_groups(related(phrases, items, findings, ids) if columns is None else {}, groups, ids)
     _drop_links(data, ids)
     return data
 
@@ -80,13 +91,22 @@ def _finding(finding: Told) -> Json:
 
 
 def _known(pictures: Json, ledgers: list[Json], saved: list[Json], findings: Iterable[Told], trace: Trace) -> list[str]:
-    """The items that get details: what is drawn, and what the tables and the findings point at."""
-    found = [box["ghost_of"] or box["id"] for picture in pictures.values() for box in picture["boxes"]]
+    """The items that can have details, those that matter most first: what findings, pictures and tables point at."""
+    found = [item for finding in findings for item in finding.links if item[0] in "tcnb"]
+    found += [f"b{row.id}" for row in (*trace.backwards[:ENDS], *trace.backwards[-ENDS:])]
+    drawn = [[box["ghost_of"] or box["id"] for box in picture["boxes"]] for picture in pictures.values()]
+    # what is at the ends of a picture is asked for before what is in its middle
+    found += [item for boxes in drawn for i in range(len(boxes)) for item in (boxes[i], boxes[~i])]
     found += [ledger["id"] for ledger in ledgers]
-    found += [item for row in saved for item in (row["node"], row["owner_id"]) if item]
-    found += [item for finding in findings for item in finding.links if item[0] in "tcnb"]
     found += [f"b{row.id}" for row in trace.backwards[:BACKWARDS]]
-    return sorted(set(found), key=lambda item: (item[0], int(item[1:])))
+    found += [box["ghost_of"] or box["id"] for picture in pictures.values() for box in _folded(picture)]
+    found += [item for row in saved for item in (row["node"], row["owner_id"]) if item]
+    return [item for item in found if item[0] in "tcnb"]
+
+
+def _folded(picture: Json) -> list[Json]:
+    """The boxes of a picture that can be unfolded."""
+    return [{"ghost_of": None, **box} for box in picture.get("tree", {}).get("boxes", ())]
 
 
 def _details(details: Details, known: list[str], findings: Iterable[Told]) -> dict[str, Json]:
@@ -135,6 +155,15 @@ def _pairs(phrases: Phrases, items: Items, findings: Iterable[Told]) -> Iterable
         yield from ((finding.id, item) for item in finding.links)
 
 
+def _with_groups(found: dict[str, list[str]], groups: Iterable[Group], ids: set[str]) -> dict[str, list[str]]:
+    """The same with each group and the line that it begins on."""
+    for group in groups:
+        for link in (row["link"] for row in group.about["rows"] if row["link"] in ids):
+            found.setdefault(group.id, []).append(link)
+            found.setdefault(link, []).append(group.id)
+    return found
+
+
 def _drop_links(data: Json, ids: set[str]) -> None:
     """Take out links to items that have no details because there are too many."""
     for detail in data["details"].values():
@@ -144,7 +173,9 @@ def _drop_links(data: Json, ids: set[str]) -> None:
         for row in story["rows"]:
             row["by"] = row["by"] if row["by"] in ids else None
             row["link"] = row["link"] if row["link"] in ids else None
-    for row in [*data["saved"]["rows"], *data["saved"]["by_line"]]:
+    held = data["saved"]["memory"]
+    tables_held = [] if held is None else held["tables"]
+    for row in [*data["saved"]["rows"], *(row for table in tables_held for row in table["rows"])]:
         row["link"] = row["link"] if row["link"] in ids else None
     for finding in data["findings"]:
         finding["links"] = [item for item in finding["links"] if item in ids]

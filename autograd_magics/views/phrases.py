@@ -5,12 +5,14 @@ Everything that comes from the user (names, source, messages) passes `clean` her
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Iterable
 from typing import Any
 
 from .. import texts
 from ..graph import Graph
+from ..held import Held
 from ..trace import Backward, Call, Gradient, Node, Place, Source, Tensor
 from . import format
 
@@ -40,6 +42,11 @@ class Phrases:
         """The sentence for a key in the language in which it is longest."""
         return max((texts.text(key, lang) for lang in texts.languages()), key=format.columns)
 
+    @functools.cached_property
+    def held(self) -> Held:
+        """The memory that the trace's graphs held."""
+        return Held(self.graph)
+
     # -- names ---------------------------------------------------------------------------------
     def name(self, tensor: int) -> str:
         """The user's name of a tensor, empty where it has none."""
@@ -56,7 +63,10 @@ class Phrases:
         return f"{format.clean(row.name)} ({name})" if name else format.clean(row.name)
 
     def operation(self, call: Call, limit: int | None = None) -> str:
-        """A call as `mul(x, 2)`: its arguments' names in their order, as many as find room."""
+        """A call as `mul(x, 2)`: its arguments' names in their order, as many as find room; or `opt.step()`."""
+        step = self.graph.step_call(call)
+        if step is not None:
+            return format.clip(format.clean(step), limit or LABEL)
         arguments = dict(call.constants)
         labels = [self.label(t) for t in call.inputs]
         tensors = iter([f"[{', '.join(labels)}]"] if call.name in _TAKES_A_LIST and labels else labels)

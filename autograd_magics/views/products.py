@@ -43,11 +43,21 @@ class Products:
         return self._listed(row.inputs or ())
 
     def derivative(self, row: Backward, tensor: int) -> str:
-        """`∂(a, b)/∂x`."""
+        """`∂(a, b)/∂x`; in words at a root without a name, where the fraction is one expression twice."""
+        if self.is_itself(row, tensor):
+            return self.phrases.text("view.root_itself")
         return f"∂{self.outputs(row)}/∂{self.one(tensor)}"
+
+    def is_itself(self, row: Backward, tensor: int) -> bool:
+        """Whether a tensor is the one root of a backward, and has no name but the source text of its expression."""
+        if len(row.roots) != 1 or self._object(row.roots[0]) != self._object(tensor):
+            return False
+        return self.one(row.roots[0]) != self.phrases.label(row.roots[0])
 
     def result(self, row: Backward, tensor: int) -> str:
         """What a backward computed for a tensor: `∂y/∂x`, `vᵀ · ∂y/∂x`, `J·u, J = ∂y/∂x`, `vᵀH, H = ∂²y/∂x²`."""
+        if self.is_itself(row, tensor):
+            return self.derivative(row, tensor)
         name = self.vector(row)
         base, first = self._base(row), self._gradient_of(row)
         asked = row.inputs is not None and tensor in row.inputs

@@ -10,7 +10,8 @@ import html
 from typing import TYPE_CHECKING
 
 from . import format
-from .boxes import LABEL_PX, TEXT_LINE, TEXT_PX, Box, Picture, Wire
+from .boxes import LABEL_PX, TEXT_LINE, TEXT_PX, Box, Frame, Picture, Wire
+from .languages import said
 
 if TYPE_CHECKING:
     from ..report import Report
@@ -20,13 +21,15 @@ MONO = "ui-monospace, monospace"
 PAPER, INK, DIM = "#ffffff", "#1b1f24", "#656d76"
 VALUE, GRADIENT, LEAF, INPUT = "#0072b2", "#d55e00", "#009e73", "#8b949e"
 """Colours of Okabe and Ito, told apart by colour-blind people; shape and dash say the same."""
+FRAME = "#afb8c1"
+"""The border of an open group."""
 SEVERITY = {"note": "#0072b2", "warning": "#9a6700", "error": "#cf222e"}
 
 _OUTLINE = {
     "leaf": LEAF, "input": INPUT, "call": VALUE, "result": VALUE, "cut": DIM, "failed": SEVERITY["error"],
-    "node": GRADIENT, "accumulate": LEAF, "unseen": INPUT,
+    "node": GRADIENT, "accumulate": LEAF, "unseen": INPUT, "scope": DIM,
 }  # fmt: skip
-FILL = {"result": "#eef6fb", "failed": "#ffebe9"}
+FILL = {"result": "#eef6fb", "failed": "#ffebe9", "scope": "#f3f5f7"}
 _DASH = {"input": "4 3", "cut": "4 3", "unseen": "1 3"}
 _ARROW = (
     '<defs><marker id="agm-arrow" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" '
@@ -40,7 +43,7 @@ def to_svg(report: Report, picture: str = "forward", limit: int | None = None) -
     Raises ValueError for another name.
     """
     name = shown(report, picture)
-    chosen = report.pictures[name]
+    chosen = said(report.coded[name], report.lang, whole=False)
     if limit is not None and len(chosen.boxes) > limit:
         chosen = report.picture(name, limit)
     left_out = report.phrases.count(f"view.left_out_{name}", chosen.left_out) if chosen.left_out else ""
@@ -52,7 +55,7 @@ def shown(report: Report, picture: str) -> str:
     names = ("forward", "backward")
     if picture not in names:
         raise ValueError(f"picture is {picture!r}; it must be {' or '.join(map(repr, names))}")
-    drawn = [name for name in (picture, *names) if report.pictures[name].boxes]
+    drawn = [name for name in (picture, *names) if report.coded[name].boxes]
     return drawn[0] if drawn else picture
 
 
@@ -66,6 +69,7 @@ def draw(picture: Picture, title: str, note: str = "") -> str:
         f"<title>{_escape(title)}</title>",
         _ARROW,
         f'<rect width="100%" height="100%" rx="8" fill="{PAPER}"/>',
+        *(_frame(frame) for frame in picture.frames),
         *(_wire(wire) for wire in picture.wires),
         *(_box(box) for box in picture.boxes),
     ]
@@ -78,6 +82,18 @@ def _escape(text: str) -> str:
     return html.escape(format.clean(text))
 
 
+def _frame(frame: Frame) -> str:
+    """An open group; each lies a little darker in the one around it."""
+    line = SEVERITY[frame.severity] if frame.severity in ("warning", "error") else FRAME
+    sub = f' <tspan fill="{DIM}" font-weight="400">{_escape(frame.sub)}</tspan>' if frame.sub else ""
+    return (
+        f'<rect x="{frame.x:.1f}" y="{frame.y:.1f}" width="{frame.w:.1f}" height="{frame.h:.1f}" rx="10" fill="{DIM}" '
+        f'fill-opacity="0.045" stroke="{line}" stroke-width="1"/>'
+        f'<text x="{frame.x + 11:.1f}" y="{frame.y + frame.head - 6:.1f}" font-size="{LABEL_PX}" font-weight="600" '
+        f'fill="{INK}">{_escape(frame.label)}{sub}</text>'
+    )
+
+
 def _wire(wire: Wire) -> str:
     dash = {"cut": ' stroke-dasharray="5 4"', "state": ' stroke-dasharray="2 3"'}.get(wire.kind, "")
     arrow = ' marker-end="url(#agm-arrow)"' if wire.arrow else ""
@@ -86,12 +102,24 @@ def _wire(wire: Wire) -> str:
 
 def _box(box: Box) -> str:
     title = f"<title>{_escape(box.title)}</title>" if box.title else ""
-    inner = [title, _core(box), *_label(box), *_texts(box)]
+    inner = [title, *_behind(box), _core(box), *_label(box), *_texts(box)]
     if box.hook:
         inner.append(_hook(box))
     if box.badge:
         inner += _badge(box)
     return f"<g>{''.join(inner)}</g>"
+
+
+def _behind(box: Box) -> list[str]:
+    """Of a folded run: the outlines of two more of it."""
+    if not box.stacked:
+        return []
+    left, top = box.x - box.cw / 2, box.y - box.ch / 2
+    return [
+        f'<rect x="{left + far:.1f}" y="{top - far:.1f}" width="{box.cw:.1f}" height="{box.ch:.1f}" rx="8" '
+        f'fill="{FILL["scope"]}" stroke="{outline(box)}" stroke-width="1"/>'
+        for far in (6, 3)
+    ]
 
 
 def _core(box: Box) -> str:
@@ -104,7 +132,7 @@ def _core(box: Box) -> str:
     look = f'fill="{FILL.get(box.style, PAPER)}" stroke="{outline(box)}" stroke-width="1.6"{dash}'
     if box.shape == "circle":
         return f'<circle cx="{box.x:.1f}" cy="{box.y:.1f}" r="{box.cw / 2:.1f}" {look}/>'
-    radius = box.ch / 2 if box.shape in ("pill", "tag") else 6
+    radius = box.ch / 2 if box.shape in ("pill", "tag") else 8 if box.shape == "group" else 6
     return (
         f'<rect x="{box.x - box.cw / 2:.1f}" y="{box.y - box.ch / 2:.1f}" width="{box.cw:.1f}" height="{box.ch:.1f}" '
         f'rx="{radius:.0f}" {look}/>'
@@ -128,9 +156,9 @@ def _label(box: Box) -> list[str]:
     if not box.label:
         return []
     size = 16 if box.shape == "circle" and format.columns(box.label) == 1 else LABEL_PX
-    weight = ' font-weight="600"' if box.style in ("leaf", "result", "accumulate") else ""
+    weight = ' font-weight="600"' if box.style in ("leaf", "result", "accumulate", "scope") else ""
     sub = f' <tspan fill="{DIM}" font-weight="400">{_escape(box.sub)}</tspan>' if box.sub else ""
-    baseline = box.y + size * 0.36
+    baseline = box.y + size * 0.36 - len(box.facts) * TEXT_LINE / 2
     return [
         f'<text x="{box.x:.1f}" y="{baseline:.1f}" font-size="{size}" text-anchor="middle" fill="{INK}"{weight}>'
         f"{_escape(box.label)}{sub}</text>"
@@ -140,6 +168,8 @@ def _label(box: Box) -> list[str]:
 def _texts(box: Box) -> list[str]:
     parts = []
     top, bottom = box.y - box.ch / 2, box.y + box.ch / 2
+    for line, fact in enumerate(reversed(box.facts)):
+        parts.append(_text(box.x, bottom - 9 - line * TEXT_LINE, fact, TEXT_PX, DIM))
     if box.above_figures:
         parts.append(_figures(box.x, top - 5, box.above_figures))
         top -= TEXT_LINE

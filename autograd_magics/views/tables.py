@@ -1,12 +1,10 @@
 """The figures of a report as rows of finished text: saved tensors and the summary.
 
-`saved` and `by_line` are shown by the text view, the HTML view and the payload alike.
+`saved` is shown by the text view, the HTML view and the payload alike.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 from ..trace import Node, Place, Saved
@@ -53,7 +51,7 @@ def _owner(row: Saved, phrases: Phrases) -> str:
 def _saved(row: Saved, owner: str, shared: str, phrases: Phrases, items: Items) -> Row:
     node = phrases.trace.nodes[row.node]
     place = phrases.graph.node_place(node) or _derived_at(node, phrases)
-    freed = phrases.graph.is_freed(row.node)
+    freed, gone = phrases.graph.is_freed(row.node), row.node in phrases.graph.gone
     tensor = row.tensor if row.tensor is not None else phrases.graph.storage_owner(row.storage)
     order = "" if phrases.graph.node_place(node) is not None else phrases.order(node.order)
     return {
@@ -68,8 +66,8 @@ def _saved(row: Saved, owner: str, shared: str, phrases: Phrases, items: Items) 
         "device": format.clean(row.device),
         "bytes": phrases.text("view.unknown") if row.hidden else format.bytes_text(row.bytes),
         "shared": shared,
-        "state": phrases.freed(node) if freed else phrases.text("view.kept"),
-        "freed": freed,
+        "state": phrases.freed(node) if freed else phrases.text("view.gone" if gone else "view.kept"),
+        "freed": freed or gone,
         "link": items.line(place),
         "line": " ".join(filter(None, [phrases.line(place), order])),
     }
@@ -92,25 +90,6 @@ def saved_total(phrases: Phrases) -> str:
     if not kept or len(kept) == len(phrases.trace.saved):
         return total
     return phrases.text("view.saved_kept", total=total, bytes=format.bytes_text(graph.unique_bytes(kept)[0]))
-
-
-def by_line(phrases: Phrases, items: Items) -> list[Row]:
-    """Bytes saved by each line, shared memory counted once in each."""
-    lines: dict[tuple[int, int], list[Saved]] = defaultdict(list)
-    places: dict[tuple[int, int], Place] = {}
-    for row in phrases.trace.saved:
-        place = phrases.graph.node_place(phrases.trace.nodes[row.node])
-        if place is not None:
-            lines[place.source, place.line].append(row)
-            places[place.source, place.line] = place
-    return [
-        {"line": phrases.line(places[key]), "link": items.line(places[key]), "bytes": _bytes(phrases, lines[key])}
-        for key in sorted(lines)
-    ]
-
-
-def _bytes(phrases: Phrases, rows: Iterable[Saved]) -> str:
-    return format.bytes_text(phrases.graph.unique_bytes(rows)[0])
 
 
 # -- summary -----------------------------------------------------------------------------------

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..trace import Backward, Call, Gradient, Tensor
-from . import format, ledger, tables
+from . import format, health, ledger, memory, tables
+from .boxes import Box
 from .folding import outcome, runs
 from .items import Items
 from .phrases import Phrases
 from .products import Products, through
+from .scoped.opening import GLANCE
+from .scoped.outline import outline
+from .scoped.tree import Group
 from .statements import Gap, Statement, shortened, statements
 from .steps import backward_lines, backward_title
 from .told import Told, folded, told
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 INPUTS = 20
 """Leaves and inputs that are listed."""
+LEAVES = 20
+"""Leaves whose gradients are told; as many more where a finding is about them."""
 ROWS = 30
 """Rows of one table; the rest is counted."""
 
@@ -36,9 +42,10 @@ def to_text(report: Report) -> str:
     parts = [
         [*headline, *notices],
         _section("text.findings", [line for group in folded(findings) for line in _group(*group, phrases)], phrases),
-        _section("text.graph", _graph(phrases), phrases),
+        _section("text.graph", _outline(report, phrases) or _graph(phrases), phrases),
         _section("text.rules", backward_lines(phrases), phrases, backward_title(phrases)),
         _section("text.gradients", _ledgers(phrases, items, findings), phrases),
+        _section("text.health", health.lines(phrases), phrases),
         _section("text.saved", _saved(phrases, items), phrases, tables.saved_total(phrases)),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
@@ -74,6 +81,38 @@ def _finding(finding: Told, phrases: Phrases) -> list[str]:
 
 
 # -- graph -------------------------------------------------------------------------------------
+def _outline(report: Report, phrases: Phrases) -> list[str]:
+    """A large model by its modules; nothing of what is small or has none."""
+    tree = report.pictures["forward"].tree if report.trace.scopes else None
+    if tree is None or len(tree.boxes) <= GLANCE or all(group.kind != "module" for group in tree.groups):
+        return []
+    data = _inputs(phrases, parameters=False)
+    lines = _cut(aligned(data[:INPUTS], "  ", " " * 8), len(data) - INPUTS, phrases)
+    told = outline(tree)
+    indents = ["  " * (depth + 1) for depth, _ in told]
+    rows = [_entry(one, phrases) for _, one in told]
+    lines += aligned([[indent + row[0], *row[1:]] for indent, row in zip(indents, rows, strict=True)], "", " " * 8)
+    backwards = [_backward(row, phrases) for row in report.trace.backwards]
+    return lines + _cut(aligned(backwards[:INPUTS], "  ", " " * 8), len(backwards) - INPUTS, phrases)
+
+
+def _cut(lines: list[str], more: int, phrases: Phrases) -> list[str]:
+    return [*lines, f"  … {phrases.count('view.more', more)}"] if more > 0 else lines
+
+
+def _entry(one: Group | Box, phrases: Phrases) -> list[str]:
+    """`attn  Attention  12 nodes · 4 parameters · 1.2 MB saved`, `c_attn  linear  float32[64,128]`."""
+    if isinstance(one, Group):
+        return [one.label, one.sub, " · ".join(one.facts).replace(format.MINUS, phrases.minus)]
+    if one.id[0] != "c":
+        return [one.name or one.label, one.title]
+    call = phrases.trace.calls[int(one.id[1:])]
+    names = ", ".join(dict.fromkeys(name for t in call.outputs if (name := phrases.name(t))))
+    result = _call(call, phrases)[1]
+    function = format.clean(call.name)
+    return [one.name or function, function if one.name else "", f"{names} {result}".strip()]
+
+
 def _graph(phrases: Phrases) -> list[str]:
     """Leaves and inputs, then each statement with what its calls made."""
     shown = shortened(statements(phrases.graph))
@@ -143,7 +182,7 @@ def _gap(gap: Gap, phrases: Phrases) -> str:
     return phrases.count("text.more_statements", gap.statements)
 
 
-def _inputs(phrases: Phrases) -> list[list[str]]:
+def _inputs(phrases: Phrases, *, parameters: bool = True) -> list[list[str]]:
     """Name, role, value and gradient of what the calls start from; of several with one name the first."""
     graph, trace = phrases.graph, phrases.trace
     drawn = {call.id for call in graph.operations}
@@ -152,7 +191,7 @@ def _inputs(phrases: Phrases) -> list[list[str]]:
     outer = [t for t in used if trace.tensors[t].call not in drawn and t not in inner]
     first = {trace.tensors[t].object: t for t in reversed(outer)}
     starts = sorted(first.values(), key=used.index)
-    names = {phrases.label(t): t for t in reversed(starts)}
+    names = {phrases.label(t): t for t in reversed(starts) if parameters or not trace.tensors[t].parameter}
     return [_input(tensor, phrases) for tensor in reversed(names.values())]
 
 
@@ -218,13 +257,16 @@ def _backward(row: Backward, phrases: Phrases) -> list[str]:
 def _ledgers(phrases: Phrases, items: Items, findings: Sequence[Told]) -> list[str]:
     codes = {finding.id: finding.code for finding in findings}
     lines = []
-    for one in ledger.ledgers(phrases, items, findings, ROWS, whole=False):
+    told = ledger.ledgers(phrases, items, findings, ROWS, whole=False)
+    odd = [one for one in told[LEAVES:] if any(row["finding"] for row in one["rows"])]
+    shown = [*told[:LEAVES], *odd[:LEAVES]]
+    for one in shown:
         now = phrases.text("text.now", value=one["now"])
         shape = "" if one["shape"] == "[]" else f" {one['shape']}"
         lines += paragraph(f"{one['name']}{shape} {now}", "  ", "    ")
         rows = [[*ledger.text_cells(row), codes.get(row["finding"], "")] for row in one["rows"]]
         lines += aligned(rows, "    ", " " * 8)
-    return lines
+    return _cut(lines, len(told) - len(shown), phrases)
 
 
 def _saved(phrases: Phrases, items: Items) -> list[str]:
@@ -240,7 +282,7 @@ def _saved(phrases: Phrases, items: Items) -> list[str]:
     lines = aligned(rows[:ROWS], "  ", " " * 8)
     if len(rows) > ROWS:
         lines.append(f"  … {phrases.count('view.more', len(rows) - ROWS)}")
-    return lines
+    return [*lines, *(line for said in memory.told(phrases) for line in paragraph(said, "  ", "    "))]
 
 
 def _saved_cells(row: tables.Row, counted: str) -> tuple[str, ...]:

@@ -140,6 +140,7 @@ _TAGS: dict[str, Callable[[Any, Phrases], str]] = {
     "place": _place,
     "past": _past,
     "tensor": _tensor,
+    "layer": lambda path, phrases: "" if path is None else phrases.text("view.in_layer", path=_plain(path)),
     "node": lambda node, phrases: _plain(phrases.trace.nodes[node].name),
     "shape": lambda shape, phrases: format.shape_text(shape),
     "names": lambda names, phrases: ", ".join(f"`{_plain(name)}`" for name in names),

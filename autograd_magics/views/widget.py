@@ -16,7 +16,7 @@ import traitlets
 
 from .. import texts
 from ..settings import THEMES
-from .html import asset
+from .html import asset, program
 from .languages import multilingual, spoken
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class ReportWidget(anywidget.AnyWidget):
         """A view of a report; further keywords are traits, such as `selection` or `layout`."""
         self.report = report
         data = multilingual(report)
+        traits["_esm"] = program(data, "widget.js")
         self._ids = _ids(data)
         super().__init__(**{"theme": report.theme, **traits})
         with self.hold_trait_notifications():

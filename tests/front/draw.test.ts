@@ -76,7 +76,7 @@ describe.each(Object.keys(DRAW))("%s", (name) => {
     const payload = payloadOf("linreg");
     const nothing = { gradients: [], findings: [], source: [], details: {}, related: {}, summary: [], notices: [] };
     const pictures = { forward: pictureOf([]), backward: pictureOf([]) };
-    const context = contextOf({ ...payload, ...nothing, pictures, saved: { total: "", rows: [], by_line: [] } });
+    const context = contextOf({ ...payload, ...nothing, pictures, saved: { total: "", rows: [], memory: null } });
     expect(() => draw(context)).not.toThrow();
   });
 });

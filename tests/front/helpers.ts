@@ -10,6 +10,9 @@ import failed from "./fixtures/failed.json";
 import linreg from "./fixtures/linreg.json";
 import loop from "./fixtures/loop.json";
 
+// jsdom has no canvas, and says so at every call.
+HTMLCanvasElement.prototype.getContext = () => null;
+
 const words = Object.fromEntries(Object.entries(english).filter(([key]) => key.startsWith("ui.")));
 
 /** A payload without words, as the files have it, with those of the project. */

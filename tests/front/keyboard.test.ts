@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { neighbour, step, type Arrow } from "../../autograd_magics/front/keyboard";
-import { findBoxes, firstBox, indexPicture } from "../../autograd_magics/front/picture";
+import { firstBox, indexPicture } from "../../autograd_magics/front/picture";
 import { boxAt, fixtures, payloadOf, pictureOf } from "./helpers";
 
 const linreg = indexPicture(payloadOf("linreg").pictures.forward);
@@ -47,13 +47,6 @@ test.each(Object.keys(fixtures))("every box of %s can be reached by arrow keys",
     }
     expect(reached.size).toBe(picture.boxes.length);
   }
-});
-
-test("finding looks at labels, names and titles, whatever the case", () => {
-  const { picture } = linreg;
-  expect(findBoxes(picture, "Y_PRED").map((box) => box.id)).toEqual(["t3", "c1"]);
-  expect(findBoxes(picture, "line 5").map((box) => box.id)).toEqual(["c2"]);
-  expect(findBoxes(picture, "  ")).toEqual([]);
 });
 
 test("a row of entries goes round", () => {

@@ -289,7 +289,7 @@ describe("in the page", () => {
     expect(view.state.playing.value).toBe(true);
     expect(press(get(root, ".tabs button"), " ").defaultPrevented).toBe(false);
     expect(view.state.playing.value).toBe(true);
-    press(get(root, ".tabs button"), "p");
+    press(get(root, ".track input"), " ");
     expect(view.state.playing.value).toBe(false);
     press(get(root, "[data-box=c5]"), " ");
     expect(view.state.playing.value).toBe(false);

@@ -1018,6 +1018,119 @@ class Reverse(torch.autograd.Function):
         return -g
 net, critic = torch.nn.Linear(3, 2), torch.nn.Linear(2, 1)
 critic(Reverse.apply(net(torch.randn(4, 3)))).mean().backward()
+
+### clipping by norm, nothing to clip, and by value
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+for i in range(2):
+    optimizer.zero_grad()
+    loss = model(torch.randn(4, 3)).pow(2).mean()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1e6)
+    torch.nn.utils.clip_grad_value_(model.parameters(), 0.5)
+    optimizer.step()
+
+### clipping by norm, by hand
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for i in range(2):
+    optimizer.zero_grad()
+    loss = model(torch.randn(4, 3)).pow(2).sum()
+    loss.backward()
+    total = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+    if total > 1.0:
+        for p in model.parameters():
+            p.grad.mul_(1.0 / (total + 1e-6))
+    optimizer.step()
+
+### mixed precision in bfloat16
+model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+x, y = torch.randn(8, 3), torch.randn(8, 1)
+for i in range(3):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = torch.nn.functional.mse_loss(model(x), y)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+
+### mixed precision in float16 with a scaler and clipping
+model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+scaler = torch.amp.GradScaler("cpu")
+x, y = torch.randn(8, 3), torch.randn(8, 1)
+for i in range(3):
+    optimizer.zero_grad()
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = torch.nn.functional.mse_loss(model(x), y)
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+
+### a scaler that finds infinite gradients and skips the step
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+scaler = torch.amp.GradScaler("cpu", init_scale=2.0 ** 40)
+x, y = torch.randn(8, 3), torch.randn(8, 1)
+for i in range(3):
+    optimizer.zero_grad()
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = torch.nn.functional.mse_loss(model(x), y)
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+
+### mixed precision with accumulation
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+scaler = torch.amp.GradScaler("cpu")
+x, y = torch.randn(8, 3), torch.randn(8, 1)
+for i in range(4):
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = torch.nn.functional.mse_loss(model(x), y) / 2
+    scaler.scale(loss).backward()
+    if (i + 1) % 2 == 0:
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+
+### accumulation whose sum is looked at on the way
+model = torch.nn.Linear(3, 1)
+for i in range(4):
+    loss = model(torch.randn(4, 3)).pow(2).mean() / 4
+    loss.backward()
+    print(model.weight.grad.norm())
+
+### a discriminator that sums two passes
+G, D = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
+opt_g = torch.optim.Adam(G.parameters(), lr=0.01)
+opt_d = torch.optim.Adam(D.parameters(), lr=0.01)
+bce = torch.nn.BCEWithLogitsLoss()
+for i in range(3):
+    D.zero_grad()
+    bce(D(torch.randn(4, 2)), torch.ones(4, 1)).backward()
+    fake = G(torch.randn(4, 2))
+    bce(D(fake.detach()), torch.zeros(4, 1)).backward()
+    opt_d.step()
+    G.zero_grad()
+    bce(D(fake), torch.ones(4, 1)).backward()
+    opt_g.step()
+
+### episodes, one backward for each step
+policy = torch.nn.Linear(3, 2)
+optimizer = torch.optim.Adam(policy.parameters())
+for episode in range(3):
+    optimizer.zero_grad(set_to_none=False)
+    for t in range(4):
+        dist = torch.distributions.Categorical(logits=policy(torch.randn(3)))
+        action = dist.sample()
+        (-dist.log_prob(action) * 0.5).backward()
+    optimizer.step()
 '''
 
 PROGRAMS: dict[str, str] = {

@@ -7,10 +7,13 @@ import math
 import pytest
 import torch
 
+from autograd_magics.report import Report
 from autograd_magics.rules import Finding
 from autograd_magics.rules.magnitudes import rms
 from autograd_magics.rules.numbers import non_finite
 from autograd_magics.trace import Gradient, Trace
+from autograd_magics.views.items import Items
+from autograd_magics.views.told import told
 from tests.recorded import Notebook, codes, findings, record_cell
 
 
@@ -334,3 +337,69 @@ def test_layers_of_a_module_are_measured_by_their_figures() -> None:
 ])  # fmt: skip
 def test_gradients_in_proportion(cell: str) -> None:
     assert "AG604" not in codes(record_cell(cell))
+
+
+# -- AG603 and AG604 point at the layer ----------------------------------------------------------
+LAYERS = """
+torch.manual_seed(0)
+layers = [m for _ in range(20) for m in (torch.nn.Linear(16, 16), torch.nn.{kind}())]
+model = torch.nn.Sequential(*layers, torch.nn.Linear(16, 1))
+{change}
+loss = model(torch.randn(32, 16)).pow(2).mean()
+loss.backward()
+"""
+LANGUAGES = ("en", "es", "pt_BR", "zh_CN")
+
+
+def said(trace: Trace, code: str, lang: str) -> str:
+    report = Report(trace, lang=lang)
+    (found,) = [one for one in told(report.findings, report.phrases, Items(report.graph)) if one.code == code]
+    return found.message
+
+
+def test_vanishing_layers_are_named() -> None:
+    trace = record_cell(LAYERS.format(kind="Sigmoid", change=""), values="stats")
+    found = of(trace, "AG604")
+    assert found.variant == "vanishes" and found.data["ratio"] < 1e-12
+    assert (found.data["layer"], found.data["layer_first"]) == ({"layer": "model[0]"}, {"layer": "model[38]"})
+    for lang in LANGUAGES:
+        words = said(trace, "AG604", lang)
+        assert 0 < words.index("`model[38]`") < words.index("`model[0]`")
+
+
+def test_the_dead_layer_among_others_at_the_same_line_is_named() -> None:
+    """All layers are called at one line; one that passes nothing on is not hidden by its neighbours."""
+    dead = "with torch.no_grad(): model[6].bias.fill_(-99.0)"
+    trace = record_cell(LAYERS.format(kind="ReLU", change=dead), values="stats")
+    found = of(trace, "AG603")
+    assert (found.variant, found.data["layer"], found.data["zeros"]) == ("relu", {"layer": "model[7]"}, 512)
+    assert all("`model[7]`" in said(trace, "AG603", lang) for lang in LANGUAGES)
+
+
+def test_layers_that_are_well_are_not_named() -> None:
+    healthy = "for layer in layers[::2]: torch.nn.init.kaiming_normal_(layer.weight)"
+    assert numbers(record_cell(LAYERS.format(kind="ReLU", change=healthy), values="stats")) == []
+
+
+def test_exploding_steps_of_a_recurrent_module_name_it_once() -> None:
+    trace = record_cell("""
+        torch.manual_seed(0)
+        cell = torch.nn.RNNCell(8, 16, nonlinearity="relu")
+        with torch.no_grad():
+            cell.weight_hh.copy_(torch.eye(16) * 3)
+        h = torch.zeros(4, 16)
+        for x in torch.rand(30, 4, 8):
+            h = cell(x, h)
+        h.mean().backward()
+    """, values="stats")  # fmt: skip
+    found = of(trace, "AG604")
+    assert found.variant == "explodes" and found.data["ratio"] > 1e10
+    assert (found.data["layer"], found.data["layer_first"]) == ({"layer": "cell"}, {"layer": None})
+    assert all(said(trace, "AG604", lang).count("`cell`") == 1 for lang in LANGUAGES)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_without_modules_nothing_is_said_of_them(lang: str) -> None:
+    trace = record_cell(CHAIN.format(weight=0.5, depth=20, step="torch.sigmoid(w * h)"))
+    words = said(trace, "AG604", lang)
+    assert "()" not in words and "（）" not in words and "None" not in words

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from autograd_magics.views.brief import items_of
+
 Json = dict[str, Any]
 
 
@@ -30,7 +32,8 @@ def mentioned_items(data: Json) -> Iterator[tuple[str, str]]:
             yield from (("ledger row", row[key]) for key in ("link", "by", "finding") if row[key] is not None)
     for row in data["saved"]["rows"]:
         yield from (("saved", row[key]) for key in ("node", "owner_id", "link") if row[key] is not None)
-    yield from (("saved by line", row["link"]) for row in data["saved"]["by_line"] if row["link"] is not None)
+    for table in (data["saved"]["memory"] or {"tables": []})["tables"]:
+        yield from (("memory", row["link"]) for row in table["rows"] if row["link"] is not None)
     for finding in data["findings"]:
         yield from (("finding link", item) for item in finding["links"])
         yield from (("finding end", end["link"]) for end in finding["ends"] if end["link"] is not None)
@@ -42,7 +45,7 @@ def mentioned_items(data: Json) -> Iterator[tuple[str, str]]:
 
 def unresolved(data: Json) -> list[tuple[str, str]]:
     """Mentions of items that are not there."""
-    known = known_items(data)
+    known = {*known_items(data), *(items_of(data["columns"]) if "columns" in data else ())}
     return [(where, item) for where, item in mentioned_items(data) if item not in known]
 
 

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from autograd_magics.views import html
+from autograd_magics.views import html, packing
 from autograd_magics.views.languages import spoken
 from autograd_magics.views.payload import payload
 from tests.builders import HOSTILE, Cell, added_again, hostile, loop, regression, report
@@ -48,7 +48,7 @@ class Parsed(HTMLParser):
 
 
 def unpacked(parsed: Parsed) -> dict:
-    return json.loads(zlib.decompress(base64.b64decode(parsed.scripts[0])))
+    return packing.unpacked(json.loads(zlib.decompress(base64.b64decode(parsed.scripts[0]))))
 
 
 def test_the_fragment_is_what_the_front_end_looks_for() -> None:

@@ -214,7 +214,8 @@ def test_numbers_that_are_known_are_shown_and_not_their_type() -> None:
     assert "+ [[0.247 -2.47 4.69] [0.914 -1.14 13.6]]" in gradients and "float32" not in gradients
     assert too_wide(text) == []
     captions = payload(made)["timeline"]["captions"]
-    assert "opt.step(): W [[0.123 −1.23 2.35] [0.457 −0.568 6.79]] → [[0.099 −0.99 1.9] [0.37 −0.45 5.4]]" in captions
+    before, after = "[[0.123 −1.23 2.35] [0.457 −0.568 6.79]]", "[[0.099 −0.99 1.9] [0.37 −0.45 5.4]]"
+    assert f"opt.step() (lr 0.1): W {before} → {after}" in captions
     assert [said for said in captions if "float32" in said] == []
 
 

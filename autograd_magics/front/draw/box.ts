@@ -1,6 +1,7 @@
 /** One box of the picture, and one wire. */
 import { s } from "../dom";
 import type { Box, Wire } from "../payload";
+import { behind, insideOf } from "./frame";
 import { HOOK, hookSign, severitySign } from "./icons";
 
 /** Distances of texts from the core or line that they belong to, in px, within the room that the layout keeps. */
@@ -8,7 +9,8 @@ const GAP = { above: 6, below: 14, line: 8, underLine: 17, name: 14 };
 const BADGE = 15;
 const ARROW = { length: 8.5, half: 3.9 };
 
-export function drawBox(box: Box): SVGGElement {
+/** `facts`: what stands in a folded group. */
+export function drawBox(box: Box, facts: readonly string[] = []): SVGGElement {
   const classes = ["box", box.shape, `is-${box.style}`, box.ghost_of !== null && "ghost"];
   const group = s("g", {
     class: classes.filter(Boolean).join(" "),
@@ -17,8 +19,9 @@ export function drawBox(box: Box): SVGGElement {
     tabindex: -1,
     transform: `translate(${box.x} ${box.y})`,
   });
-  const said = [...texts(box), ...badge(box), ...hooks(box)].flatMap((element) => [element, " "]);
-  group.append(s("title", null, box.title), halo(box), core(box), ...said);
+  const inside = box.shape === "group" ? insideOf(box, facts) : texts(box);
+  const said = [...inside, ...badge(box), ...hooks(box)].flatMap((element) => [element, " "]);
+  group.append(s("title", null, box.title), halo(box), ...behind(box), core(box), ...said);
   group.setAttribute("aria-label", nameOf(box, group));
   return group;
 }
@@ -33,7 +36,7 @@ function nameOf(box: Box, group: SVGGElement): string {
 function halo(box: Box): SVGElement {
   const line = box.shape === "wire";
   const [w, h] = line ? [box.w - 6, box.h] : [box.cw + 10, box.ch + 10];
-  const rx = line ? 6 : box.shape === "rect" ? 9 : Math.min(w, h) / 2;
+  const rx = line ? 6 : box.shape === "rect" || box.shape === "group" ? 9 : Math.min(w, h) / 2;
   return s("rect", { class: "halo", x: -w / 2, y: -h / 2, width: w, height: h, rx });
 }
 
@@ -42,7 +45,7 @@ function core(box: Box): SVGElement {
   if (box.shape === "wire") return s("path", { class: "core", d: `M${-w / 2} 0H${w / 2}` });
   if (box.shape === "circle") return s("circle", { class: "core", r: Math.min(w, h) / 2 });
   if (box.shape === "tag") return s("path", { class: "core", d: tagPath(w, h) });
-  const rx = box.shape === "pill" ? h / 2 : 6;
+  const rx = box.shape === "pill" ? h / 2 : box.shape === "group" ? 8 : 6;
   return s("rect", { class: "core", x: -w / 2, y: -h / 2, width: w, height: h, rx });
 }
 

@@ -3,9 +3,11 @@ import type { Context } from "../context";
 import { h, replace, rich, type Child } from "../dom";
 import type { Detail, Finding, Item, SavedRow, Source, SourceLine } from "../payload";
 import { drawCharts } from "./histogram";
+import { actionsOf, detailsOfGroup } from "./actions";
 import { drawNudge } from "./nudge";
 import { inTime, poseDetails } from "./moments";
 import { findingCard, goTo } from "./parts";
+import { isGroup } from "../scopes";
 import { untracked } from "../signals";
 import { atEnd, toldItem } from "../timeline";
 import { drawLines } from "./source";
@@ -27,13 +29,14 @@ export function drawDetails(context: Context): HTMLElement {
 function detailsOf(context: Context, item: Item, nudge: HTMLElement): Child[] {
   const { payload } = context;
   const detail = payload.details[item];
+  if (isGroup(item)) return detailsOfGroup(context, item);
   if (detail) {
     const charts = drawCharts(detail.charts);
     const found = cards(context, detail.findings);
-    return [...heading(detail), rowsOf(detail), charts, nudge, ...found, excerpt(context, item)];
+    return [...heading(detail), actionsOf(context, item), rowsOf(detail), charts, nudge, ...found, excerpt(context, item)];
   }
   const finding = payload.findings.find((one) => one.id === item);
-  if (finding) return [findingCard(context, finding), excerpt(context, item)];
+  if (finding) return [findingCard(context, finding), actionsOf(context, item), excerpt(context, item)];
   const saved = payload.saved.rows.find((row) => row.id === item);
   if (saved) return detailsOfSaved(context, saved);
   const line = payload.source.flatMap((source) => source.lines).find((one) => one.id === item);

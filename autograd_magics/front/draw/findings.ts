@@ -3,12 +3,14 @@ import type { Context } from "../context";
 import { h } from "../dom";
 import type { Finding, Item } from "../payload";
 import { count } from "../text";
-import { findingCard, nothing } from "./parts";
+import { appendRows, findingCard, nothing } from "./parts";
 
 export function drawFindings(context: Context): HTMLElement {
   const { t, payload } = context;
   if (payload.findings.length === 0) return nothing(t("ui.no_findings"));
-  return h("div", { class: "findings" }, ...headed(payload.findings).map((group) => drawGroup(context, group)));
+  const list = h("div", { class: "findings" });
+  appendRows(context, list, headed(payload.findings), (group) => drawGroup(context, group));
+  return list;
 }
 
 /** A finding that nothing else caused, and all that follows from it. */

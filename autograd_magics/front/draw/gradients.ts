@@ -2,6 +2,7 @@
 import type { Context } from "../context";
 import { h, rich } from "../dom";
 import type { Ledger, LedgerRow } from "../payload";
+import { drawHealth } from "./health";
 import { severitySign } from "./icons";
 import { inTime, poseLedgers } from "./moments";
 import { appendRows, goTo, nothing } from "./parts";
@@ -13,8 +14,9 @@ const LONG = 11;
 export function drawGradients(context: Context): HTMLElement {
   const { t, payload } = context;
   if (payload.gradients.length === 0) return nothing(t("ui.no_gradients"));
-  const ledgers = h("div", { class: "ledgers" }, ...payload.gradients.map((ledger) => drawLedger(context, ledger)));
-  return inTime(context, "gradients", ledgers, poseLedgers);
+  const ledgers = h("div", { class: "ledgers" });
+  appendRows(context, ledgers, payload.gradients, (ledger) => drawLedger(context, ledger));
+  return h("div", { class: "gradients" }, drawHealth(context), inTime(context, "gradients", ledgers, poseLedgers));
 }
 
 function drawLedger(context: Context, ledger: Ledger): HTMLElement {

@@ -4,6 +4,7 @@ import { h, s, type Props } from "../dom";
 import type { Box, Picture } from "../payload";
 import { pictureOf } from "../picture";
 import { count } from "../text";
+import { healthEntries } from "./health";
 import { hookSign } from "./icons";
 
 type Entry = { key: string; style: Box["style"] | "leaf ghost"; tag: "circle" | "rect"; shape: Props };
@@ -21,15 +22,17 @@ const ENTRIES: Entry[] = [
   { key: "ui.legend_cut", style: "cut", tag: "circle", shape: CIRCLE },
   { key: "ui.legend_failed", style: "failed", tag: "circle", shape: CIRCLE },
   { key: "ui.legend_unseen", style: "unseen", tag: "rect", shape: PLATE },
+  { key: "ui.legend_scope", style: "scope", tag: "rect", shape: PLATE },
 ];
 const GHOST: Entry = { key: "ui.legend_ghost", style: "leaf ghost", tag: "rect", shape: PILL };
 
-export function drawLegend(context: Context): HTMLElement {
-  const { t, state, payload } = context;
+/** `shown`: what is drawn now. */
+export function drawLegend(context: Context, shown = (): Picture => pictureOf(context.payload, context.state.mode.value)): HTMLElement {
+  const { t } = context;
   const list = h("ul", null);
   context.effect(() => {
-    const picture = pictureOf(payload, state.mode.value);
-    list.replaceChildren(...entries(context, picture), ...readings(context, picture));
+    const picture = shown();
+    list.replaceChildren(...entries(context, picture), ...readings(context, picture), ...healthEntries(context, picture));
   });
   const narrow = h("details", { class: "legend" }, h("summary", null, t("ui.legend")), list);
   narrow.open = true;
@@ -58,7 +61,7 @@ function hookEntry(kind: "changed" | "late", words: string): HTMLElement {
 
 function readings({ t, state }: Context, picture: Picture): HTMLElement[] {
   const has = (key: "above" | "below"): boolean => picture.boxes.some((box) => box[key] !== "");
-  const gradients = state.mode.value !== "forward" && has("below");
+  const gradients = state.mode.value !== "forward" && !state.health.value && has("below");
   const hooks = (["changed", "late"] as const).filter((kind) => picture.boxes.some((box) => box.hook === kind));
   return [
     ...hooks.map((kind) => hookEntry(kind, t(kind === "changed" ? "ui.legend_hook" : "ui.legend_late"))),

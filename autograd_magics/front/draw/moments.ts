@@ -12,16 +12,21 @@ import type { Scene } from "./scene";
 
 /** Returns what poses one picture at the present moment, and gives the boxes of that: at first all, then what changed. */
 export function poser({ payload, state }: Context, index: Index, scene: Scene): () => Box[] {
-  const times = timesOf(payload, index.picture);
-  if (!times || !payload.timeline) return () => [];
-  const looks = new Looks(index, payload.timeline, times, findingsByItem(payload));
+  const times = timesOf(payload, index.scopes.picture);
+  const { timeline } = payload;
+  if (!times || !timeline) return () => [];
+  let looks: Looks | null = null;
   let last: number | null = null;
   return () => {
     const moment = state.moment.value;
-    const changed = last === null ? null : looks.between(last, moment);
-    const current = looks.current(moment);
+    // All is drawn as at the end: until one leaves it nothing has to be known of other moments.
+    if (!looks && moment >= timeline.kinds.length) return [];
+    const known = (looks ??= new Looks(index, timeline, times, findingsByItem(payload)));
+    const changed = last === null ? null : known.between(last, moment);
+    const current = known.current(moment);
     last = moment;
-    scene.pose((id, element) => pose(element, index.boxes.get(id), looks.at(id, moment, current)), changed);
+    const later = (id: string): boolean => known.at(id, moment, current).later;
+    scene.pose((id, element) => pose(element, index.boxes.get(id), known.at(id, moment, current)), changed, later);
     return [...current].flatMap((id) => index.boxes.get(id) ?? []);
   };
 }
@@ -156,11 +161,6 @@ export function poseSaved({ payload, state }: Context, root: Element): void {
     poseState(element.querySelector(".state"), row, end ? row.freed : until >= 0 && until <= moment, timeline);
   }
   write(root.querySelector(".total b"), end ? saved.total : textAt(timeline.saved.total, moment));
-  root.querySelectorAll(".by-line .m").forEach((place, i) => {
-    const line = saved.by_line[i];
-    const kept = timeline.source.saved[line?.link ?? ""];
-    write(place, end ? (line?.bytes ?? "") : textAt(kept, moment) || "–");
-  });
 }
 
 function poseState(place: Element | null, row: SavedRow, freed: boolean, timeline: Timeline): void {

@@ -38,22 +38,42 @@ function torchWords(label: string, words: string): HTMLElement {
   return h("details", { class: "torch" }, h("summary", null, label), h("pre", null, words));
 }
 
-/** Long lists begin with this many rows; a button brings the rest. */
+/** Long lists begin with this many rows; a button brings more of them. */
 const FIRST = 60;
+const MORE = 400;
 
-/** Appends a row for each entry to `list`; where there are very many, the later ones only when asked for. */
-export function appendRows<T>({ t }: Context, list: Element, entries: T[], row: (entry: T) => Child): void {
-  const put = (some: T[]): void => list.append(...some.map(row).filter((child) => child instanceof Node));
-  put(entries.slice(0, FIRST));
-  const rest = entries.slice(FIRST);
-  if (rest.length === 0) return;
-  const more = h("button", { type: "button", class: "more" }, count(t, "ui.more", rest.length));
+/** By the last row of a list that is not all there: brings its rows up to the first that mentions something. */
+const rests = new WeakMap<Element, (meant: (item: Item) => boolean) => void>();
+
+/** Appends a row for each entry to `list`; where there are very many, the later ones only when they are asked for. */
+export function appendRows<T>({ t }: Context, list: Element, entries: readonly T[], row: (entry: T) => Child, first = FIRST): void {
+  const more = h("button", { type: "button", class: "more" });
   const frame = list instanceof HTMLTableSectionElement ? inRow(more) : h("div", null, more);
-  more.addEventListener("click", () => {
+  let there = 0;
+  const put = (end: number): void => {
+    list.append(...entries.slice(there, end).map(row).filter((child) => child instanceof Node));
+    there = Math.min(end, entries.length);
     frame.remove();
-    put(rest);
+    more.textContent = count(t, "ui.more", entries.length - there);
+    if (there < entries.length) list.append(frame);
+  };
+  more.addEventListener("click", () => put(there + MORE));
+  frame.classList.add("rest");
+  rests.set(frame, (meant) => {
+    const at = entries.findIndex((entry, i) => i >= there && mentions(entry, meant));
+    if (at >= 0) put(at + 1);
   });
-  list.append(frame);
+  put(first);
+}
+
+function mentions(value: unknown, meant: (item: Item) => boolean): boolean {
+  if (typeof value === "string") return meant(value);
+  return value !== null && typeof value === "object" && Object.values(value).some((one) => mentions(one, meant));
+}
+
+/** Brings those rows of all lists in a panel in which something is to be seen. */
+export function uncover(panel: Element, meant: (item: Item) => boolean): void {
+  panel.querySelectorAll(".rest").forEach((frame) => rests.get(frame)?.(meant));
 }
 
 function inRow(child: Node): HTMLElement {

@@ -1,9 +1,11 @@
 /** Files for the reader, made in the page. */
 import type { Context } from "../context";
 import { h, s } from "../dom";
-import type { Payload } from "../payload";
+import type { Payload, Picture } from "../payload";
 import { pictureOf } from "../picture";
+import { scopesOf } from "../scopes";
 import { drawBox, drawWire } from "./box";
+import { drawFrame } from "./frame";
 
 const PADDING = 12;
 /** What a picture needs to look the same where our style sheet is not. */
@@ -11,13 +13,15 @@ const FONT = ["font-family", "font-size", "font-weight", "font-style", "text-anc
 const LOOKS = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", ...FONT];
 const OURS = ["class", "role", "tabindex", "data-box", "data-wire", "aria-label", "aria-hidden"];
 
-/** The whole picture of the current mode as SVG that stands alone. */
-export function savePicture(context: Context, root: ShadowRoot): void {
+/** The whole picture as SVG that stands alone. */
+export function savePicture(context: Context, root: ShadowRoot, picture: Picture): void {
   const { payload, state } = context;
-  const picture = pictureOf(payload, state.mode.value);
+  const scopes = scopesOf(pictureOf(payload, state.mode.value));
   const [width, height] = [picture.width + 2 * PADDING, picture.height + 2 * PADDING];
   const ground = s("rect", { class: "ground", x: -PADDING, y: -PADDING, width, height });
-  const scene = s("g", { class: "scene" }, ...picture.wires.map(drawWire), ...picture.boxes.map(drawBox));
+  const boxes = picture.boxes.map((box) => drawBox(box, scopes.group(box.id)?.facts));
+  const frames = (picture.frames ?? []).map(drawFrame);
+  const scene = s("g", { class: "scene" }, ...frames, ...picture.wires.map(drawWire), ...boxes);
   const view = { viewBox: `${-PADDING} ${-PADDING} ${width} ${height}`, width, height };
   const look = state.mode.value === "forward" ? "picture no-grad" : "picture";
   const svg = s("svg", { ...view, class: look }, ground, scene);
@@ -29,7 +33,9 @@ export function savePicture(context: Context, root: ShadowRoot): void {
 }
 
 export function saveData({ languages, ...payload }: Payload): void {
-  save(fileName(payload, "json"), "application/json", JSON.stringify(payload));
+  const say = (payload.pictures.forward.tree ?? payload.pictures.backward.tree)?.say;
+  const told = (_: string, value: unknown): unknown => (say && typeof value === "string" ? say(value) : value);
+  save(fileName(payload, "json"), "application/json", JSON.stringify(payload, told));
 }
 
 /** Writes what the style sheet says into each element, and takes away what only our page understands. */

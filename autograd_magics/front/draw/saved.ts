@@ -2,23 +2,21 @@
 import type { Context } from "../context";
 import { h, rich } from "../dom";
 import type { SavedRow } from "../payload";
+import { drawMemory } from "./memory";
 import { inTime, poseSaved } from "./moments";
 import { appendRows, goTo, nothing } from "./parts";
 
 export function drawSaved(context: Context): HTMLElement {
   const { t, payload } = context;
-  const { total, rows, by_line } = payload.saved;
+  const { total, rows, memory } = payload.saved;
   if (rows.length === 0) return nothing(t("ui.no_saved"));
-  const lines = by_line.map(({ line, link, bytes }) => {
-    return h("li", { "data-also": link ?? "" }, goTo(link, line), h("span", { class: "m" }, bytes));
-  });
   const list = h("div", { class: "rows" });
   appendRows(context, list, rows, (row) => drawRow(context, row));
   const panel = h(
     "div",
     { class: "saved" },
     h("p", { class: "total" }, h("b", null, total)),
-    lines.length > 1 && h("ul", { class: "by-line", "aria-label": t("ui.by_line") }, ...lines),
+    memory && drawMemory(context, memory),
     list,
   );
   return inTime(context, "saved", panel, poseSaved);

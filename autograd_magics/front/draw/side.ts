@@ -9,6 +9,7 @@ import { drawDetails } from "./details";
 import { drawFindings } from "./findings";
 import { drawGradients } from "./gradients";
 import { severitySign, worst } from "./icons";
+import { uncover } from "./parts";
 import { drawSaved } from "./saved";
 import { drawSource } from "./source";
 
@@ -72,18 +73,29 @@ function open(context: Context, tab: Tab, wanted: boolean, button?: HTMLElement,
 /** Marks what is selected or related to it in a panel, and scrolls there. */
 function showMarks(context: Context, panel: HTMLElement): void {
   const mark = markOf(context);
+  uncover(panel, (item) => mark(item) === "selected");
+  let first = markIn(panel, mark);
+  if (!first.selected && !first.related) {
+    uncover(panel, (item) => mark(item) !== "");
+    first = markIn(panel, mark);
+  }
+  const folded = first.selected?.closest<HTMLDetailsElement>("details.follows");
+  if (folded) folded.open = true;
+  const target = first.selected ?? first.related;
+  if (target && !panel.querySelector(".details")) scrollWithin(panel.parentElement ?? panel, target);
+}
+
+/** Returns the first that is selected, and the first that is related to it. */
+function markIn(panel: HTMLElement, mark: (item: Item) => string): Partial<Record<"selected" | "related", Element>> {
   const first: Partial<Record<"selected" | "related", Element>> = {};
   for (const element of panel.querySelectorAll<HTMLElement>("[data-item], [data-also]")) {
     const also = (element.dataset.also ?? "").split(" ").some((item) => item !== "" && mark(item) !== "");
     const state = mark(element.dataset.item ?? "") || (also ? "related" : "");
     element.classList.toggle("selected", state === "selected");
     element.classList.toggle("related", state === "related");
-    if (state !== "") first[state] ??= element;
+    if (state === "selected" || state === "related") first[state] ??= element;
   }
-  const folded = first.selected?.closest<HTMLDetailsElement>("details.follows");
-  if (folded) folded.open = true;
-  const target = first.selected ?? first.related;
-  if (target && !panel.querySelector(".details")) scrollWithin(panel.parentElement ?? panel, target);
+  return first;
 }
 
 /** Whether a tab has something about an item: then a click in the graph does not leave that tab. */

@@ -5,7 +5,10 @@ import { step } from "../keyboard";
 import type { Item, Source, SourceLine } from "../payload";
 import { severitySign, worst } from "./icons";
 import { gutter, inTime, poseLines } from "./moments";
-import { nothing } from "./parts";
+import { appendRows, nothing } from "./parts";
+
+/** Lines of a long source that come at once. */
+const PART = 300;
 
 type Mark = SourceLine["marks"][number];
 
@@ -17,8 +20,11 @@ export function drawSource(context: Context): HTMLElement {
 }
 
 function drawOne(context: Context, source: Source): HTMLElement {
-  const lines = drawLines(context, source.lines);
-  return h("section", null, h("h4", { class: source.main ? "" : "dim" }, source.label), lines);
+  const section = h("section", null, h("h4", { class: source.main ? "" : "dim" }, source.label));
+  const count = Math.ceil(source.lines.length / PART);
+  const parts = Array.from({ length: count }, (_, i) => source.lines.slice(i * PART, (i + 1) * PART));
+  appendRows(context, section, parts, (lines) => drawLines(context, lines), 1);
+  return section;
 }
 
 /** One tab stop for all lines; arrow keys go from line to line and from mark to mark. */

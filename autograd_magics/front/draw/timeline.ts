@@ -8,6 +8,8 @@ import { icon, severitySign, type Icon } from "./icons";
 
 /** Iterations that are numbered; of more only some are. */
 const NUMBERED = 10;
+/** Marks of one kind in the track, at most. */
+const MARKS = 1500;
 /** Where each kind of event stands in the track, and how high: where it is says it too, not only its colour. */
 const ROWS: [string, string, number, number][] = [
   ["forward", "f", 0, 5],
@@ -106,7 +108,8 @@ function counter({ t, payload, state, effect }: Context): HTMLElement {
 // -- what happens
 
 function said(t: Context["t"], timeline: Timeline | undefined, moment: number): string {
-  return timeline?.captions[moment] ?? t("ui.tl_rest", { n: timeline?.kinds.length ?? 0 });
+  const all = timeline?.kinds.length ?? 0;
+  return (moment < all && timeline?.captions[moment]) || t("ui.tl_rest", { n: all });
 }
 
 function caption({ t, payload, state, effect }: Context): HTMLElement {
@@ -135,10 +138,16 @@ function marks(context: Context, timeline: Timeline): HTMLElement[] {
   return [strip, numbers(context, timeline), alarms(context, timeline)];
 }
 
-/** One path for all events of a kind. */
+/** One path for all events of a kind; where there are more of them than pixels, several make one mark. */
 export function ticks(kinds: string, letters: string, y: number, height: number): string {
-  const found = [...kinds].flatMap((kind, i) => (letters.includes(kind) ? [`M${i - 0.36} ${y}h.72v${height}h-.72z`] : []));
-  return found.join("");
+  const step = Math.ceil(kinds.length / MARKS);
+  const wide = step > 1 ? step : 0.72;
+  let path = "";
+  for (let i = 0; i < kinds.length; i += step) {
+    const some = step > 1 ? kinds.slice(i, i + step) : (kinds[i] ?? "");
+    if ([...some].some((kind) => letters.includes(kind))) path += `M${i - 0.36} ${y}h${wide}v${height}h-${wide}z`;
+  }
+  return path;
 }
 
 /** Puts a mark at a moment of the track. */
@@ -153,7 +162,8 @@ function numbers({ t }: Context, { iterations, kinds }: Timeline): HTMLElement {
   const told = outer.length > NUMBERED || iterations.length > NUMBERED ? outer : iterations;
   const every = Math.ceil(told.length / NUMBERED);
   const numbered = new Set(told.filter((_, i) => i % every === 0));
-  const found = iterations.map((mark) => {
+  const drawn = iterations.length > MARKS ? [...numbered] : iterations;
+  const found = drawn.map((mark) => {
     const [event, label, depth] = mark;
     const look = { class: depth === 1 ? "round" : "round inner", title: t("ui.tl_iteration", { n: label }) };
     return at(h("span", look, numbered.has(mark) && h("span", null, label)), event - 0.5, kinds.length);

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from .coordinates import assign_coordinates
 from .curves import curve
 from .order import order_ranks
-from .ports import Core, Placed, Point
+from .ports import Core, Ends, Placed, Point
 from .proper import proper_graph
-from .ranks import Edge, assign_ranks, back_edges
+from .ranks import Edge, assign_ranks, back_edges, pinned
 from .routes import loop_route, route_edges
 from .trunk import straight_segments
 
@@ -58,6 +58,8 @@ class _Input:
     edges: list[Edge]
     cores: list[Core]
     gaps: _Gaps
+    pins: Sequence[int] | None
+    ends: Sequence[Ends] | None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def layout(
     rank_gap: float = 26,
     edge_gap: float = 10,
     cores: Sequence[tuple[float, float, str]] | None = None,
+    pins: Sequence[int] | None = None,
+    ends: Sequence[Ends] | None = None,
 ) -> Layout:
     """Place boxes of the given (width, height) so that edges go from left to right ("LR") or downwards ("TB").
 
@@ -89,6 +93,9 @@ def layout(
     their border; a wire has no height. Without it the whole box is drawn. Beside a core that is narrower than its box
     (texts over and under it) edges run straight until they are outside the box. Components lie one beside the other, in
     the order of their first nodes. Edges that close a cycle run backwards. An edge of a node to itself goes round it.
+    `pins` holds nodes without inputs in the first rank (-1), nodes without outputs in the last one (1), others (0) not.
+    `ends` says for each edge how far across from the middle of its tail and of its head it must meet them, None where
+    it may meet them anywhere.
     Crossings do not count edges that had to be led round the drawing (only where millions of ranks are passed).
 
     Raises ValueError for another direction or shape, for sizes or gaps that are negative or not finite, for a wrong
@@ -102,6 +109,8 @@ def layout(
         list(edges),
         [_core(w, h, shape, across_first) for w, h, shape in given],
         _Gaps(node_gap, rank_gap, edge_gap),
+        pins,
+        ends,
     )
     parts = [_lay_out(graph, nodes, indices) for nodes, indices in _components(len(sizes), graph.edges)]
     return _assemble(graph, parts, across_first)
@@ -171,14 +180,18 @@ def _lay_out(graph: _Input, nodes: list[int], indices: list[int]) -> _Part:
     turned = back_edges(len(nodes), proper_edges)
     acyclic = [edge[::-1] if back else edge for edge, back in zip(proper_edges, turned, strict=True)]
     ranks = assign_ranks(len(nodes), acyclic)
+    if graph.pins is not None:
+        ranks = pinned(ranks, [graph.pins[node] for node in nodes])
     sizes = [_with_loops(graph.sizes[node], loops[place], graph.gaps) for place, node in enumerate(nodes)]
     proper = proper_graph([size[1] for size in sizes], acyclic, ranks, (graph.gaps.node, graph.gaps.edge))
+    ends = _ends(graph, indices, turned)
+    proper.stiff = set(ends)
     crossings = order_ranks(proper)
     across = assign_coordinates(proper, straight_segments(proper))
     columns = _columns(proper.rows, sizes, graph.gaps.rank)
     cores = [graph.cores[node] for node in nodes]
     extents = [graph.sizes[node][0] for node in nodes]
-    placed = Placed(proper, across, columns, extents, cores, graph.gaps.rank, graph.gaps.edge)
+    placed = Placed(proper, across, columns, extents, cores, graph.gaps.rank, graph.gaps.edge, ends)
     routes = iter([r[::-1] if back else r for r, back in zip(route_edges(placed), turned, strict=True)])
     centres = [(placed.centre(place), across[place]) for place in range(len(nodes))]
     used = [0] * len(nodes)
@@ -191,6 +204,15 @@ def _lay_out(graph: _Input, nodes: list[int], indices: list[int]) -> _Part:
         size = graph.sizes[nodes[tail]]
         all_routes.append(loop_route(centres[tail], size, cores[tail], graph.gaps.edge, used[tail]))
     return _Part(nodes, indices, centres, all_routes, crossings, ranks)
+
+
+def _ends(graph: _Input, indices: list[int], turned: list[bool]) -> dict[int, Ends]:
+    """By edge of the proper graph: where it must meet its ends."""
+    if graph.ends is None:
+        return {}
+    proper = [graph.ends[i] for i in indices if graph.edges[i][0] != graph.edges[i][1]]
+    pairs = zip(proper, turned, strict=True)
+    return {edge: both[::-1] if back else both for edge, (both, back) in enumerate(pairs) if both != (None, None)}
 
 
 def _with_loops(size: Point, loops: int, gaps: _Gaps) -> Point:

@@ -14,6 +14,7 @@ from .proper import ProperGraph
 
 Point = tuple[float, float]
 Core = tuple[float, float, str]  # extent along, extent across, shape
+Ends = tuple[float | None, float | None]  # across from the middle of the tail and of the head, None for anywhere
 
 _BOX_SHARE = 0.35  # of the breadth of a core: edges meet a box this far from its middle at most
 _CIRCLE_SHARE = 0.65  # of the radius: so much across from the middle is about 40 degrees
@@ -31,10 +32,19 @@ class Placed:
     cores: Sequence[Core]
     rank_gap: float
     edge_gap: float
+    ends: dict[int, Ends] = field(default_factory=dict)  # of the edges that must meet a node at a certain place
     reach: tuple[list[Point], list[Point]] = field(init=False)  # least and greatest across of neighbours before, after
 
     def __post_init__(self) -> None:
         self.reach = (self._reach(self.graph.upper), self._reach(self.graph.lower))
+        for edge, (at_tail, at_head) in self.ends.items():
+            path = self.graph.path(edge)
+            self._widen(self.reach[0], path[1], path[0], at_tail or 0.0)
+            self._widen(self.reach[1], path[-2], path[-1], at_head or 0.0)
+
+    def _widen(self, reach: list[Point], vertex: int, node: int, shift: float) -> None:
+        level = self.across[node] + shift
+        reach[vertex] = (min(reach[vertex][0], level), max(reach[vertex][1], level))
 
     def _reach(self, neighbours: list[list[int]]) -> list[Point]:
         across = self.across
@@ -58,12 +68,14 @@ def assign_ports(placed: Placed, offsets: dict[int, float], at_tail: bool) -> li
     for edge in range(len(graph.edges)):
         path = graph.path(edge)
         node, other = (path[0], path[1]) if at_tail else (path[-1], path[-2])
-        towards = math.inf if edge in around else placed.across[other] + offsets.get(edge, 0.0)
+        far = placed.ends.get(edge, (None, None))[at_tail] if len(path) == 2 else None
+        towards = math.inf if edge in around else placed.across[other] + (far or offsets.get(edge, 0.0))
         sides[node].append((towards - placed.across[node], edge))
     ports = [(0.0, 0.0)] * len(graph.edges)
     for node, side in enumerate(sides):
         for edge, shift in _shifts(placed, node, side).items():
-            ports[edge] = _on_border(placed, node, shift, 1 if at_tail else -1)
+            fixed = placed.ends.get(edge, (None, None))[not at_tail]
+            ports[edge] = _on_border(placed, node, shift if fixed is None else fixed, 1 if at_tail else -1)
     return ports
 
 

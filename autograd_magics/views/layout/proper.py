@@ -29,6 +29,7 @@ class ProperGraph:
     ranks: int  # how many
     depth: list[int]  # of every node: edges of the longest path to it
     trunk: set[int] = field(default_factory=set)  # the vertices of a longest path
+    stiff: set[int] = field(default_factory=set)  # edges that should be straight even where operands are symmetric
     rows: list[list[int]] = field(default_factory=list)
     position: list[int] = field(default_factory=list)
 

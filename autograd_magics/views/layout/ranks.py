@@ -92,6 +92,12 @@ def assign_ranks(count: int, edges: Sequence[Edge]) -> list[int]:
     return [value - lowest for value in rank]
 
 
+def pinned(ranks: Sequence[int], pins: Sequence[int]) -> list[int]:
+    """The ranks, with sources that are held at the beginning (-1) in the first and sinks held at the end (1) last."""
+    last = max(ranks)
+    return [0 if pin < 0 else last if pin > 0 else rank for rank, pin in zip(ranks, pins, strict=True)]
+
+
 def _pulled_to_consumers(count: int, edges: Sequence[Edge]) -> list[int]:
     """Longest-path ranks with everything that has more or as many consumers than inputs moved next to them.
 

@@ -63,7 +63,7 @@ def _parallel_offsets(placed: Placed) -> dict[int, float]:
     """Sideways offsets for edges that join the same two neighbours more than once."""
     groups: dict[tuple[int, int], list[int]] = {}
     for index, edge in enumerate(placed.graph.edges):
-        if not placed.graph.dummies[index]:
+        if not placed.graph.dummies[index] and index not in placed.ends:
             groups.setdefault(edge, []).append(index)
     offsets = {}
     for group in groups.values():

@@ -67,7 +67,7 @@ def _paths(graph: ProperGraph) -> list[int]:
                 break
             tail = graph.edges[edge][0]
             continued[tail] = 1
-            if consumers[tail] > 1 or not _symmetric(graph, incoming[vertex], depth, tail):
+            if consumers[tail] > 1 or edge in graph.stiff or not _symmetric(graph, incoming[vertex], depth, tail):
                 place[edge] = paths
             vertex = tail
         paths += 1
@@ -78,11 +78,12 @@ def _deepest_operand(
     graph: ProperGraph, incoming: list[int], depth: list[int], consumers: list[int], continued: bytearray
 ) -> int:
     """The edge from the deepest operand that no path leaves yet; of equals the most used one, -1 if there is none."""
-    best, most = -1, (-1, -1)
+    best, most = -1, (-1, False, -1)
     for edge in incoming:
         tail = graph.edges[edge][0]
-        if not continued[tail] and (depth[tail], consumers[tail]) > most:
-            best, most = edge, (depth[tail], consumers[tail])
+        value = (depth[tail], edge in graph.stiff, consumers[tail])
+        if not continued[tail] and value > most:
+            best, most = edge, value
     return best
 
 

@@ -1,0 +1,252 @@
+"""What is told of a group: its name, its figures, and where its source stands.
+
+`Facts(grove, phrases)`: for each branch the nodes, parameters and saved tensors inside, as texts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ... import texts
+from ...health import Figures, received, summary
+from ...trace import Place
+from .. import format
+from ..boxes import Part
+from ..health import folded
+from ..phrases import Phrases
+from .branches import Branch, Grove
+from .paths import LABEL
+
+DOTS = " … "
+PATH = 200
+"""Longest path that is told, in columns."""
+
+Said = tuple[str, ...]
+Figured = tuple[int, int, int, str]
+"""Nodes, parameters, bytes and gradients: of equal blocks the same is said."""
+
+
+@dataclass
+class Inside:
+    """All that is in a branch."""
+
+    units: dict[str, None] = field(default_factory=dict)
+    nodes: dict[int, None] = field(default_factory=dict)
+    leaves: dict[int, None] = field(default_factory=dict)
+    """Tensor rows, one for each object."""
+    places: dict[int, None] = field(default_factory=dict)
+
+    def take(self, other: Inside) -> None:
+        """Add what is in another one."""
+        self.units |= other.units
+        self.nodes |= other.nodes
+        self.leaves |= other.leaves
+        self.places |= other.places
+
+
+class Facts:
+    """Figures and texts of the branches of one grove."""
+
+    def __init__(self, grove: Grove, phrases: Phrases) -> None:
+        self.grove, self.phrases = grove, phrases
+        self.graph, self.trace = phrases.graph, phrases.trace
+        self._others = [Phrases(phrases.graph, lang, phrases.minus) for lang in texts.languages()]
+        self._gradients: dict[Branch, str] = {}
+        self._bytes: dict[Branch, int] = {}
+        self._arrived: dict[int, Figures | None] = {}
+        self._said: dict[Figured, tuple[Said, Said]] = {}
+        self.inside: dict[Branch, Inside] = {}
+        for branch in reversed(grove.all()):
+            found = self.inside[branch] = Inside()
+            for child in branch.children:
+                if isinstance(child, Branch):
+                    found.take(self.inside[child])
+                else:
+                    self._take(found, grove.parts[child])
+
+    def _take(self, found: Inside, part: Part) -> None:
+        if part.unit:
+            found.units[part.unit] = None
+        found.nodes.update(dict.fromkeys(part.nodes))
+        if part.place is not None:
+            found.places[part.place] = None
+        if part.leaf is not None and self._is_parameter(part.leaf):
+            found.leaves[self._first_row[self.trace.tensors[part.leaf].object]] = None
+
+    def _is_parameter(self, tensor: int) -> bool:
+        row = self.trace.tensors[tensor]
+        return row.parameter or (row.leaf and row.requires_grad)
+
+    @cached_property
+    def _first_row(self) -> dict[int, int]:
+        """By object: one row to stand for it."""
+        return {row.object: row.id for row in reversed(self.trace.tensors)}
+
+    @cached_property
+    def calls_of(self) -> Counter[int]:
+        """How often each module was called."""
+        return Counter(scope.module for scope in self.trace.scopes)
+
+    # -- figures -------------------------------------------------------------------------------
+    def elements(self, branch: Branch) -> int:
+        """Numbers in the parameters used inside."""
+        total = 0
+        for tensor in self.inside[branch].leaves:
+            count = 1
+            for size in self.trace.tensors[tensor].shape:
+                count *= size
+            total += count
+        return total
+
+    def bytes(self, branch: Branch) -> int:
+        """Of the distinct storages that the nodes inside saved for backward, freed or not."""
+        if branch not in self._bytes:
+            rows = [row for node in self.inside[branch].nodes for row in self.graph.saved_of(node)]
+            self._bytes[branch] = self.graph.unique_bytes(rows)[0] if rows else 0
+        return self._bytes[branch]
+
+    def gradients(self, branch: Branch) -> str:
+        """How large the gradients are that reached the nodes inside."""
+        if branch not in self._gradients:
+            figures = map(self._figures, self.inside[branch].nodes)
+            self._gradients[branch] = folded(self.phrases, summary(figures))
+        return self._gradients[branch]
+
+    def _figures(self, node: int) -> Figures | None:
+        """Of what backward brought to a node; every branch around it asks."""
+        if node not in self._arrived:
+            self._arrived[node] = received(self.graph, node)
+        return self._arrived[node]
+
+    def lines(self, branch: Branch) -> tuple[Place, Place] | None:
+        """The first and the last line of the recorded cell, else of the file, that made what is inside."""
+        rows = [self.trace.places[place] for place in self.inside[branch].places]
+        rows = [row for row in rows if row.source == self.trace.source] or rows
+        rows = [row for row in rows if row.source == rows[0].source]
+        return (min(rows, key=lambda row: row.line), max(rows, key=lambda row: row.line)) if rows else None
+
+    # -- texts ---------------------------------------------------------------------------------
+    def widest(self, branch: Branch) -> Said:
+        """The lines for the folded box in all languages."""
+        return self._both(branch)[1]
+
+    def short(self, branch: Branch) -> Said:
+        """At most two lines for the folded box."""
+        return self._both(branch)[0]
+
+    def _both(self, branch: Branch) -> tuple[Said, Said]:
+        inside = self.inside[branch]
+        known = (len(inside.nodes), len(inside.leaves), self.bytes(branch), self.gradients(branch))
+        if known not in self._said:
+            widest = tuple(line for phrases in self._others for line in _lines(phrases, *known))
+            self._said[known] = _lines(self.phrases, *known), widest
+        return self._said[known]
+
+    def where(self, branch: Branch, phrases: Phrases) -> str:
+        """`line 3`, `lines 3–9`; empty where nothing is known."""
+        ends = self.lines(branch)
+        if ends is None:
+            return ""
+        if ends[0].line == ends[1].line or ends[0].source != self.trace.source:
+            return phrases.line(ends[0])
+        return phrases.text("view.lines", first=ends[0].line, last=ends[1].line)
+
+    def code(self, branch: Branch) -> str:
+        """The line of source that begins what is inside; the operations where it is not known."""
+        ends = self.lines(branch)
+        text = "" if ends is None else self.phrases.statement(ends[0])
+        return format.clip(text, LABEL) if text else _ends(_names(branch.children, self.grove))
+
+    def which(self, branch: Branch, phrases: Phrases) -> str:
+        """`call 2 of 3` of a module that is called more than once, `12 times in a row` of a run."""
+        if branch.kind == "run":
+            return phrases.count("view.g_repeats", branch.times)
+        if branch.scope is None:
+            repeated = branch.parent is not None and branch.parent.kind == "run"
+            key = "unit" if repeated and branch.role != "piece" else branch.role
+            return phrases.text(f"view.g_{key}") if key in ("unit", "piece") else ""
+        row = self.trace.scopes[branch.scope]
+        calls = self.calls_of[row.module]
+        return phrases.text("view.g_call", n=row.nth + 1, of=calls) if calls > 1 else ""
+
+    def title(self, branch: Branch, phrases: Phrases) -> str:
+        """Everything in one line."""
+        name = f"{self.path(branch)} {branch.sub}".strip()
+        parts = [name, self.which(branch, phrases), *self.short(branch), self.where(branch, phrases)]
+        return " · ".join(part for part in parts if part)
+
+    def path(self, branch: Branch) -> str:
+        """The way to a module as the user would write it; the label of anything else."""
+        if branch.scope is None:
+            return branch.label
+        return format.clip(format.clean(self.trace.scopes[branch.scope].path), PATH)
+
+
+def _lines(phrases: Phrases, nodes: int, leaves: int, size: int, gradients: str) -> Said:
+    first = [phrases.count("view.nodes", nodes)] if nodes else []
+    first += [phrases.count("view.g_parameters", leaves)] if leaves else []
+    second = [phrases.text("view.g_saved", bytes=format.bytes_text(size))] if size else []
+    second += [gradients] if gradients else []
+    return tuple(" · ".join(line) for line in (first, second) if line)
+
+
+def name_all(grove: Grove, facts: Facts) -> None:
+    """Give every branch its label and what stands beside it, inner ones first."""
+    for branch in reversed(grove.all()):
+        if branch.scope is not None:
+            row = facts.trace.scopes[branch.scope]
+            again = f" #{row.nth + 1}" if facts.calls_of[row.module] > 1 else ""
+            kind = format.clip(format.clean(row.type), LABEL)
+            branch.sub = "" if branch.label == f"{kind}()" else kind + again
+        elif branch.kind == "run":
+            _name_run(branch, grove, facts)
+        else:
+            branch.label = _ends(_names(branch.children, grove)) if _has_modules(branch, grove) else facts.code(branch)
+
+
+def _name_run(run: Branch, grove: Grove, facts: Facts) -> None:
+    """`h.0 … h.11` `Block ×12`; of what has one name only that."""
+    repeated = _flat(run)
+    modules = [child for child in repeated if isinstance(child, Branch) and child.scope is not None]
+    kinds = {module.sub.partition(" #")[0] for module in modules}
+    run.label = _ends(_names(repeated, grove)) if modules or _has_modules(run, grove) else facts.code(run)
+    run.sub = " ".join([*(kinds if len(kinds) == 1 else ()), f"×{run.times}"])
+
+
+def _has_modules(branch: Branch, grove: Grove) -> bool:
+    """Whether something in a branch has the name of a module."""
+    for child in branch.children:
+        if _has_modules(child, grove) or child.scope is not None if isinstance(child, Branch) else grove.named[child]:
+            return True
+    return False
+
+
+def _flat(run: Branch) -> list[int | Branch]:
+    """What a run repeats, without the chunks that it is cut into."""
+    found: list[int | Branch] = []
+    for child in run.children:
+        found += _flat(child) if isinstance(child, Branch) and child.role == "piece" else [child]
+    return found
+
+
+def _names(children: list[int | Branch], grove: Grove) -> list[str]:
+    """What children are called; where some are or carry modules, only those."""
+    named = [child for child in children if isinstance(child, Branch) or grove.named[child]]
+    return [_name(child, grove) for child in named or children]
+
+
+def _name(child: int | Branch, grove: Grove) -> str:
+    """What a child is called; empty for tensors."""
+    if isinstance(child, Branch):
+        return child.label
+    box = grove.boxes[child]
+    return (box.name if grove.named[child] else box.label) if grove.parts[child].unit else ""
+
+
+def _ends(names: list[str]) -> str:
+    """The first and the last of some names."""
+    known = [name for name in names if name] or ["…"]
+    first, last = known[0].partition(DOTS)[0], known[-1].rpartition(DOTS)[2]
+    return format.clip(first if len(known) == 1 or first == last else f"{first}{DOTS}{last}", LABEL)
