@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from .functions import Function
-from .nodes import KEY, NODE_BUDGET, Nodes
+from .nodes import BEHIND, KEY, NODE_BUDGET, RUN, Nodes
 from .tape import CallDraft, NodeDraft, Tape
 from .tensors import Block, Entry, Tensors
 from .values import Values
@@ -130,6 +130,8 @@ class CommonCalls:
             run, len(nodes), self._tape.tick(), name, call, "call", made_by.site, tuple(edges), None, order
         )
         metadata[KEY] = draft
+        if not draft.row % RUN:
+            metadata[BEHIND] = node.next_functions
         nodes.append(draft)
         return draft
 

@@ -21,9 +21,14 @@ UNSEEN = "unseen"
 RAW = "_raw_saved_"
 ACCUMULATE = type(torch.ones((), requires_grad=True).view(()).grad_fn.next_functions[0][0])  # type: ignore[union-attr]
 
-NODE_BUDGET = 30_000
-"""Nodes looked at in one recording.  PyTorch 2.13 keeps a Python object for every node that was looked
-at and frees a chain of such nodes by recursion: beyond some 40,000 in a row that overflows an 8 MB stack."""
+NODE_BUDGET = 200_000
+"""Nodes looked at in one recording."""
+
+BEHIND = "autograd_magics.behind"
+RUN = 64
+"""PyTorch 2.13 keeps a Python object for every node that was looked at, and frees a chain of such nodes by recursion:
+beyond some 40,000 in a row that overflows an 8 MB stack.  So one in so many nodes keeps, in its `metadata`, the tuple
+of its own edges: the nodes behind it are then freed with a dict, and Python defers what is nested too deep in those."""
 
 
 @functools.cache
@@ -135,6 +140,8 @@ class Nodes:
         )  # fmt: skip
         nodes.append(draft)
         node.metadata[KEY] = draft
+        if not row % RUN:
+            node.metadata[BEHIND] = node.next_functions
         if earlier is not None:
             draft.freed, draft.versions = earlier.freed, earlier.versions
             draft.hooks, draft.hooked = earlier.hooks, earlier.hooked
