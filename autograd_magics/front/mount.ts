@@ -1,6 +1,6 @@
 /** Puts the view of one payload into an element of the page. */
 import type { Context } from "./context";
-import { h } from "./dom";
+import { h, rich } from "./dom";
 import { drawGraph, type Graph } from "./draw/graph";
 import { drawHeader, ZOOM, type Header } from "./draw/header";
 import { drawSide, tells } from "./draw/side";
@@ -113,7 +113,7 @@ function draw(context: Context): HTMLElement {
   };
   const graph = drawGraph(context, chooseInGraph);
   const header = drawHeader(context, graph, chooseInGraph);
-  const notices = payload.notices.map((words) => h("li", null, words));
+  const notices = payload.notices.map((words) => h("li", null, ...rich(words)));
   const widget = h(
     "div",
     { class: "widget", role: "region", "aria-label": payload.title },

@@ -120,8 +120,9 @@ def iterations(trace: Trace, chains: Iterable[tuple[int, int, int, Sequence[int]
     for event, begin, end, places in chains:
         path = seeker.path(places)
         if path:
-            seeker.visit(event, begin, path, tuple(places))
-            seeker.last, seeker.last_end, seeker.last_places = path, end, tuple(places)
+            mine = seeker.within(places)
+            seeker.visit(event, begin, path, mine)
+            seeker.last, seeker.last_end, seeker.last_places = path, end, mine
     return seeker.marks()
 
 
@@ -146,6 +147,10 @@ class _Seeker:
         """The frames within the recorded cell, outermost first."""
         levels = [self._level(place) for place in reversed(places)]
         return tuple(level for level in levels if level is not None)
+
+    def within(self, places: Sequence[int]) -> tuple[int, ...]:
+        """The places in the recorded cell: a model of an earlier cell may call one line of its own again and again."""
+        return tuple([place for place in places if self.trace.places[place].source == self.trace.source])
 
     def _level(self, place: int) -> _Level | None:
         if place not in self._known:
