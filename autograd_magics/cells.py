@@ -212,6 +212,15 @@ class Run:
         return str(getattr(self.info, "cell_id", None) or self.info.raw_cell)
 
 
+def _before(shell: Any) -> Iterator[Cell]:
+    """The cells that ran before the extension was loaded, and the one that loads it: models are defined there."""
+    numbers = getattr(shell.compile, "_filename_map", {})  # IPython's own way from a code name to `In [3]`
+    raw = getattr(getattr(shell, "history_manager", None), "input_hist_raw", ())
+    for filename, number in list(numbers.items()):
+        if 0 < number < len(raw) and raw[number].strip():
+            yield Cell(filename, number, code_text(raw[number]))
+
+
 class Running:
     """The cells that are running now, the innermost last, told from IPython's events."""
 
@@ -220,6 +229,8 @@ class Running:
         self._runs: list[Run] = []
         self._shift = 0
         self._count_at_load = shell.execution_count
+        for cell in _before(shell):
+            known.remember(cell)
 
     def __contains__(self, run: object) -> bool:
         return run in self._runs

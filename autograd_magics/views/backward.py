@@ -145,14 +145,15 @@ class BackwardPlans:
     def _mark(self, box: Box, node: Node) -> None:
         """Show the hooks at a node."""
         box.hook, said = hooks.mark(self.phrases, node.id)
-        box.title = " · ".join([box.title, *said])
+        if said:
+            box.title = " · ".join([box.title, *said])
 
     def _title(self, node: Node) -> str:
         place = self.graph.node_place(node)
-        parts = [self.phrases.node(node.id), self.phrases.line(place), self.phrases.statement(place)]
+        parts = [self.phrases.node(node.id), self.phrases.line(place), format.clip(self.phrases.statement(place), 200)]
         if node.origin == "earlier":
             parts.append(self.phrases.text("view.origin_earlier"))
         if node.order > 1:
             parts.append(self.phrases.text("view.origin_backward"))
         parts.append(self.phrases.freed(node))
-        return " · ".join(format.clip(part, 200) for part in parts if part)
+        return " · ".join(part for part in parts if part)

@@ -102,7 +102,13 @@ class Box:
         """The box as the front end reads it."""
         usual = {"above_figures": "", "below_figures": "", "layer": 1, "hook": "", "facts": (), "stacked": False}
         shown = ((key, v) for key, v in vars(self).items() if key != "room" and (key not in usual or v != usual[key]))
-        return {key: round(v, 1) if isinstance(v, float) else list(v) if type(v) is tuple else v for key, v in shown}
+        return {key: plain(value) for key, value in shown}
+
+
+def plain(value: Any) -> Any:
+    """A field of a box as the front end reads it."""
+    kind = type(value)
+    return round(value, 1) if kind is float else list(value) if kind is tuple else value
 
 
 @dataclass

@@ -13,8 +13,10 @@ from typing import Any
 from .. import settings
 from ..trace import Place
 from . import format
+from .boxes import Picture
 from .items import Items
 from .phrases import Phrases
+from .scoped.tree import Group
 
 Json = dict[str, Any]
 
@@ -28,6 +30,20 @@ def chosen(candidates: Iterable[str]) -> tuple[list[str], int]:
     found = list(dict.fromkeys(candidates))
     limit = max(settings.limits.details, WHOLE if len(found) <= WHOLE else 0)
     return sorted(found[:limit], key=lambda item: (item[0], int(item[1:]))), max(0, len(found) - limit)
+
+
+def groups(pictures: Iterable[Picture], *, whole: bool) -> list[Group]:
+    """The groups that have all their details: unless all of them, those seen at first, then the outer ones."""
+    found: list[tuple[bool, int, Group]] = []
+    for picture in pictures:
+        seen = {box.id for box in picture.boxes} | {frame.id for frame in picture.frames}
+        depth: list[int] = []
+        for group in picture.tree.groups if picture.tree is not None else ():
+            depth.append(0 if group.parent < 0 else depth[group.parent] + 1)
+            found.append((group.id not in seen, depth[-1], group))
+    if not whole:
+        found = sorted(found, key=lambda one: one[:2])[: settings.limits.details]
+    return [group for _, _, group in found]
 
 
 def notices(phrases: Phrases, told: int, left_out: int, ledgers: int) -> list[str]:

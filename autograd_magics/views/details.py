@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..trace import Backward, Call, Failure, GradChange, Gradient, Node, Place, Saved, Step, Tensor
-from . import figures, format, hooks
+from . import autocast, figures, format, hooks
 from .formulas import rule_rows
 from .items import Items
 from .phrases import Phrases
@@ -234,7 +234,9 @@ class Details:
         if dtype is None:
             return []
         row = None if not node.edges or node.edges[0][0] is None else self.graph.node_tensor(node.edges[0][0])
-        name = self.phrases.text("view.some_tensor") if row is None else f"`{self.phrases.label(row.id)}`"
+        if row is None:
+            return [self._words("autocast", self.phrases.text("view.autocast_some", dtype=dtype))]
+        name = self.phrases.label(row.id)
         return [self._words("autocast", self.phrases.text("view.autocast_input", name=name, dtype=dtype))]
 
     def _work(self, node: Node) -> list[Row]:

@@ -158,7 +158,12 @@ def shape_text(shape: Iterable[int]) -> str:
 
 def tensor_text(dtype: str, shape: Iterable[int]) -> str:
     """What a tensor is without its values: `float32[2,3]`."""
-    return f"{dtype}[{','.join(str(size) for size in shape)}]"
+    return _tensor_text(dtype, tuple(shape))
+
+
+@functools.lru_cache(maxsize=4096)
+def _tensor_text(dtype: str, shape: tuple[int, ...]) -> str:
+    return f"{dtype}[{','.join(map(str, shape))}]"
 
 
 def large_text(row: Tensor | Gradient, limit: int = WIRE, minus: str = "-") -> str:
@@ -208,7 +213,12 @@ def _harmless(character: str) -> bool:
 
 def columns(text: str) -> int:
     """Columns of a terminal that the text takes: two for east-asian characters, none for combining ones."""
-    return len(text) if text.isascii() else sum(map(_cells, text))
+    return len(text) if text.isascii() else _columns(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _columns(text: str) -> int:
+    return sum(map(_cells, text))
 
 
 @functools.lru_cache(maxsize=4096)

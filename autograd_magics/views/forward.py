@@ -265,7 +265,8 @@ class ForwardPlans:
         box.layer = self._layer(row.id)
         if not row.output_nr:
             box.hook, said = hooks.mark(self.phrases, hooks.node_of(self.graph, row) if row.requires_grad else None)
-            box.title = " · ".join([box.title, *said])
+            if said:
+                box.title = " · ".join([box.title, *said])
 
     def _call_style(self, call: Call) -> str:
         if call.error is not None:
@@ -334,7 +335,9 @@ class ForwardPlans:
             label = self.phrases.name(tensor) or self._function(tensor) or self.phrases.label(tensor)
             box = Box(f"t{tensor}", "rect", "result", label, title=self._title(row))
             self._fill(box, row)
-        box.below, box.below_figures = self._gradient(row), self.phrases.figures(self.graph.gradient(row.id))
+        gradient = self.graph.gradient(row.id)
+        if gradient is not None:
+            box.below, box.below_figures = self.phrases.value(gradient), self.phrases.figures(gradient)
         self._mark(box, row)
         return box
 
@@ -375,12 +378,12 @@ class ForwardPlans:
 
     def _title(self, row: Tensor) -> str:
         names = " = ".join(format.clean(name) for name in self.graph.names(row.id)) or self.phrases.label(row.id)
-        parts = [names, self.phrases.role(row), format.tensor_text(row.dtype, row.shape)]
+        parts = [format.clip(names, 200), self.phrases.role(row), format.tensor_text(row.dtype, row.shape)]
         if row.device != "cpu":
-            parts.append(format.clean(row.device))
+            parts.append(format.clip(format.clean(row.device), 200))
         if row.place is not None:
             parts.append(self.phrases.text("view.made_at", line=self.phrases.line(self.trace.places[row.place])))
-        return " · ".join(format.clip(part, 200) for part in parts)
+        return " · ".join(parts)
 
 
 class _Flows:

@@ -97,7 +97,7 @@ def told(phrases: Phrases, hooked: Hooked) -> str:
 
 def mark(phrases: Phrases, node: int | None) -> tuple[str, list[str]]:
     """The kind of mark of a box, `"changed"`, `"late"` or none, and the clauses for its title."""
-    if node is None:
+    if node is None or not phrases.graph.is_hooked(node):
         return "", []
     changed, after = at_node(phrases.graph, node), late(phrases.graph, node)
     said = list(dict.fromkeys(told(phrases, one) for one in changed))[:2]

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 BOXES, CHANGES, SAVED = 120, 40, 60
 """What the static part shows at most: boxes of the picture, rows of a ledger, rows of saved tensors."""
+LEDGERS, ROWS, FINDINGS = 60, 480, 100
+"""Ledgers, rows of all of them together, and findings: a browser reads all of it before it draws anything."""
+FEW = 4
+"""Rows that each ledger may have, however many there are."""
 CROWD = 60
 """Boxes of a picture from which on it is large."""
 LEVEL = 6
@@ -111,6 +115,7 @@ def _static(report: Report) -> str:
         _image(report),
         _findings(findings, report),
         *_ledgers(report, items, findings),
+        *_more_ledgers(report),
         _saved(report, items),
     ]
     return "\n".join(part for part in parts if part)
@@ -132,7 +137,9 @@ def _image(report: Report) -> str:
 
 
 def _findings(findings: Sequence[Told], report: Report) -> str:
-    entries = [_finding(cause, report, consequences) for cause, consequences in folded(findings)]
+    entries = [_finding(cause, report, consequences) for cause, consequences in folded(findings[:FINDINGS])]
+    if len(findings) > FINDINGS:
+        entries.append(f"<li>{report.phrases.count('text.more_findings', len(findings) - FINDINGS)}</li>\n")
     return f"<ul>\n{''.join(entries)}</ul>" if entries else ""
 
 
@@ -152,12 +159,18 @@ def _finding(finding: Told, report: Report, consequences: Sequence[Told] = ()) -
 def _ledgers(report: Report, items: Items, findings: Sequence[Told]) -> list[str]:
     heads = [report.phrases.text(f"view.t_{key}") for key in ("line", "change", "before", "added", "after")]
     blocks = []
-    for row in ledger.ledgers(report.phrases, items, findings, CHANGES, whole=False):
+    rows = max(FEW, min(CHANGES, ROWS // max(1, min(LEDGERS, ledger.count(report.graph)))))
+    for row in ledger.ledgers(report.phrases, items, findings, rows, whole=False, most=LEDGERS):
         now = report.phrases.text("text.now", value=row["now"])
         if row["rows"]:
             cells = map(ledger.html_cells, row["rows"])
             blocks.append(_details(f"{row['name']}.grad {row['shape']} {now}", heads, cells))
     return blocks
+
+
+def _more_ledgers(report: Report) -> list[str]:
+    more = ledger.count(report.graph) - LEDGERS
+    return [_paragraph(report.phrases.count("text.more_ledgers", more))] if more > 0 else []
 
 
 def _saved(report: Report, items: Items) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import texts
+from ..settings import uncollected
 from . import format, picture, tables
 from .boxes import Box, Picture
 from .format import CLIP, CLOSE, NEXT, OPEN
@@ -67,6 +68,7 @@ def _is_common(key: str) -> bool:
     return len({texts.text(key, lang) for lang in texts.languages()}) == 1
 
 
+@uncollected()
 def multilingual(report: Report) -> Json:
     """`payload(report)` in codes, and the words of every language."""
     coded = copy.copy(report)
@@ -79,6 +81,7 @@ def multilingual(report: Report) -> Json:
     return {**data, "text": {}, "languages": languages}
 
 
+@uncollected()
 def pictures(report: Report) -> dict[str, Picture]:
     """The placed pictures in codes: where everything stands is the same in every language."""
     marks = Items(report.graph).marks(report.findings)

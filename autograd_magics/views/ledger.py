@@ -46,10 +46,7 @@ def ledgers(
 
     whole: begin with what earlier recordings saw, and add a plot where there is much to see.
     """
-    graph = phrases.graph
-    rows = {row.object: row for row in graph.leaves if not is_inner(graph, row)}
-    for obj in graph.changes_by_object:
-        rows.setdefault(obj, graph.states[obj][0])
+    rows = _meant(phrases.graph)
     objects = sorted(rows, key=lambda obj: rows[obj].id)
     if most is not None and len(objects) > most:
         linked = {item for finding in findings for item in finding.links}
@@ -57,6 +54,19 @@ def ledgers(
         objects = sorted(first, key=lambda obj: rows[obj].id)
     told = Ledger(phrases, items, findings)
     return [told.of(obj, limit, whole) for obj in objects]
+
+
+def _meant(graph: Graph) -> dict[int, Tensor]:
+    """By object: the first state of each tensor whose `.grad` is meant."""
+    rows = {row.object: row for row in graph.leaves if not is_inner(graph, row)}
+    for obj in graph.changes_by_object:
+        rows.setdefault(obj, graph.states[obj][0])
+    return rows
+
+
+def count(graph: Graph) -> int:
+    """How many tensors have a ledger."""
+    return len(_meant(graph))
 
 
 def is_inner(graph: Graph, row: Tensor) -> bool:

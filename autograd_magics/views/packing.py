@@ -53,11 +53,19 @@ def _list(values: Sequence[Json]) -> Json:
         return _items(values)
     if kinds & {dict, list, tuple}:
         return [packed(item) for item in values]
-    different = {(type(value), value): None for value in values}
-    if len(different) * 2 > len(values):
+    if len(kinds) == 1:
+        return _shared(values, values)
+    return _shared(values, [(type(value), value) for value in values])
+
+
+def _shared(values: Sequence[Json], keys: Sequence[Any]) -> Json:
+    """Values with a key each, by which they are told apart: `1`, `1.0` and `True` are equal."""
+    index: dict[Any, int] = {}
+    found = [index.setdefault(key, len(index)) for key in keys]
+    if len(index) * 2 > len(values):
         return list(values)
-    index = {key: i for i, key in enumerate(different)}
-    return {"$": "s", "k": [value for _, value in different], "v": [index[type(value), value] for value in values]}
+    different = dict(zip(reversed(found), reversed(values), strict=True))
+    return {"$": "s", "k": [different[i] for i in range(len(index))], "v": found}
 
 
 def _differences(values: Sequence[int]) -> list[int]:
@@ -82,11 +90,19 @@ def _lists(values: Sequence[Sequence[Json]]) -> Json:
 
 
 def _objects(rows: Sequence[dict[str, Json]]) -> Json:
+    having: dict[str, list[int]] = {}
+    values: dict[str, list[Json]] = {}
+    for i, row in enumerate(rows):
+        for key, value in row.items():
+            if key in having:
+                having[key].append(i)
+                values[key].append(value)
+            else:
+                having[key], values[key] = [i], [value]
     columns: dict[str, Json] = {}
-    for key in dict.fromkeys(itertools.chain.from_iterable(rows)):
-        having = [i for i, row in enumerate(rows) if key in row]
-        column = {"v": packed([rows[i][key] for i in having])}
-        columns[key] = column if len(having) == len(rows) else {"at": packed(having), **column}
+    for key, at in having.items():
+        column = {"v": packed(values[key])}
+        columns[key] = column if len(at) == len(rows) else {"at": packed(at), **column}
     return {"$": "r", "n": len(rows), "k": columns}
 
 

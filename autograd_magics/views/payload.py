@@ -42,7 +42,7 @@ def payload(report: Report) -> Json:
     saved = tables.saved(phrases, items)
     known, left_out = brief.chosen(_known(pictures, ledgers, saved, findings, report.trace))
     details = _details(Details(phrases, items), known, findings)
-    groups = [group for picture in report.pictures.values() if picture.tree for group in picture.tree.groups]
+    groups = brief.groups(report.pictures.values(), whole=not left_out)
     details |= {group.id: {**group.about, "findings": []} for group in groups}
     columns = brief.Columns(phrases, items).data() if left_out else None
     notices = [*tables.notices(phrases, report.trouble), *brief.notices(phrases, len(known), left_out, len(ledgers))]

@@ -29,6 +29,8 @@ class Phrases:
         self.trace = graph.trace
         self.lang = lang
         self.minus = minus
+        self._line_of: dict[Place, str] = {}
+        self._statement_of: dict[Place, str] = {}
 
     def text(self, key: str, /, **data: Any) -> str:
         """The sentence for a key."""
@@ -50,7 +52,8 @@ class Phrases:
     # -- names ---------------------------------------------------------------------------------
     def name(self, tensor: int) -> str:
         """The user's name of a tensor, empty where it has none."""
-        return format.clip(format.clean(self.graph.name(tensor) or ""), LABEL)
+        name = self.graph.name(tensor)
+        return format.clip(format.clean(name), LABEL) if name else ""
 
     def label(self, tensor: int) -> str:
         """A name, or the source text or the call that made it: never empty."""
@@ -107,6 +110,11 @@ class Phrases:
         """`line 6`, with the cell or file where that is not the recorded one; empty for no place."""
         if place is None:
             return ""
+        if place not in self._line_of:
+            self._line_of[place] = self._line(place)
+        return self._line_of[place]
+
+    def _line(self, place: Place) -> str:
         if place.source == self.trace.source:
             return self.text("view.line", line=place.line)
         return self.text("view.line_of", cell=self.source(self.trace.sources[place.source]), line=place.line)
@@ -126,7 +134,12 @@ class Phrases:
 
     def statement(self, place: Place | None) -> str:
         """The line of source at a place, without its indentation."""
-        return "" if place is None else format.clean(self.graph.line_text(place.source, place.line)).strip()
+        if place is None:
+            return ""
+        if place not in self._statement_of:
+            text = format.clean(self.graph.line_text(place.source, place.line)).strip()
+            self._statement_of[place] = text
+        return self._statement_of[place]
 
     # -- figures -------------------------------------------------------------------------------
     def number(self, value: Any) -> str:
@@ -139,13 +152,17 @@ class Phrases:
 
     def numbers(self, row: Tensor | Gradient, limit: int = 26) -> str | None:
         """The values, shortened where they find no room; of a tensor with figures, which tell more, only whole."""
+        if row.value is None:
+            return None
         write = format.short_text if row.stats is None else format.value_text
         return write(row.value, limit, self.minus)
 
     def figures(self, row: Tensor | Gradient | None) -> str:
         """Mean and spread, or what is odd, of a tensor that is not shown whole."""
-        whole = row is None or format.value_text(row.value, minus=self.minus)
-        return "" if whole or row is None else format.figures_text(row.stats, self.minus)
+        if row is None or row.stats is None:
+            return ""
+        whole = format.value_text(row.value, minus=self.minus)
+        return "" if whole else format.figures_text(row.stats, self.minus)
 
     def maybe(self, gradient: Gradient | None, limit: int = 26) -> str:
         """A gradient, or `None` as Python writes it."""

@@ -17,7 +17,7 @@ from .phrases import LABEL, Phrases
 
 NAMES = 3
 """Outputs or inputs that are named of many."""
-_SIMPLE = re.compile(r"[\w.]+(\[[^\[\]]*\])*ᵀ?…?|…")
+_SIMPLE = re.compile(r"[\w.]+(\[[^\[\]]*\][\w.]*)*ᵀ?…?|…")
 """A name, an attribute or an element of one: what stands in a fraction without parentheses."""
 EXPLAINED = frozenset({"jacobian", "hessian", "vjp", "jvp", "vhp", "hvp"})
 """Functions of `torch.autograd.functional` of which a sentence says what their backwards are for."""

@@ -12,6 +12,9 @@ from .wrapping import WIDTH, paragraph
 STEPS = 10
 """Nodes that are listed; the rest is counted."""
 
+RULES = 4
+"""Inputs of one node whose formulas are told; the rest is counted."""
+
 NARROW = 44
 """Columns before a formula beyond which what does not fit on its line goes back to the left."""
 
@@ -67,14 +70,20 @@ def _step(step: Step, said: set[int | None], phrases: Phrases) -> list[list[str]
         label = "" if row is None else phrases.label(row.id)
         cells.append([name, label, hooks.told(phrases, hooked)])
         name = ""
-    for rule in rule_rows(phrases, step) if node.leaf is None else ():
+    before = ""
+    rules = rule_rows(phrases, step) if node.leaf is None else ()
+    for rule in rules[:RULES]:
         passed_on = rule.rule == "grad" and rule.numbers
-        cells.append([name, rule.name, f"grad = {rule.numbers}" if passed_on else rule.rule])
+        again = rule.rule == before and not rule.numbers  # a function of torch's that gives all of them
+        told = phrases.text("text.same_rule") if again else rule.rule
+        cells.append([name, rule.name, f"grad = {rule.numbers}" if passed_on else told])
+        before = rule.rule
         cells += [["", "", rule.numbers]] if rule.numbers and not passed_on else []
         name = ""
         if rule.hooked and rule.edge is not None:
             said.add(node.edges[rule.edge][0])
-    return cells
+    more = len(rules) - RULES
+    return [*cells, ["", f"… {phrases.count('view.more', more)}", ""]] if more > 0 else cells
 
 
 def _asked(row: Backward, said: set[int | None], phrases: Phrases) -> list[list[str]]:
@@ -99,6 +108,9 @@ def _table(cells: list[list[str]]) -> list[str]:
     for node, name, text in cells:
         start = f"  {_padded(node, first)}  {_padded(format.clip(name, second), second)}  "
         hanging = format.columns(start) + 2
+        if hanging > NARROW and format.columns(text.partition(" ")[0]) > WIDTH - format.columns(start):
+            lines += [start.rstrip(), *paragraph(text, " " * 8)]  # its first word would be parted
+            continue
         lines += paragraph(text, start, " " * (hanging if hanging <= NARROW else 8)) or [start.rstrip()]
     return lines
 

@@ -29,6 +29,8 @@ LEAVES = 20
 """Leaves whose gradients are told; as many more where a finding is about them."""
 ROWS = 30
 """Rows of one table; the rest is counted."""
+FEW = 10
+"""Leaves whose gradients are told, and rows of what is saved, of a large model."""
 
 
 def to_text(report: Report) -> str:
@@ -39,14 +41,16 @@ def to_text(report: Report) -> str:
     headline = paragraph(tables.headline(phrases, len(findings), report.quiet), "", "  ")
     if report.quiet:
         return "\n".join([*headline, *notices])
+    modules = _outline(report, phrases)
+    leaves, rows = (FEW, FEW) if modules else (LEAVES, ROWS)
     parts = [
         [*headline, *notices],
         _section("text.findings", [line for group in folded(findings) for line in _group(*group, phrases)], phrases),
-        _section("text.graph", _outline(report, phrases) or _graph(phrases), phrases),
+        _section("text.graph", modules or _graph(phrases), phrases),
         _section("text.rules", backward_lines(phrases), phrases, backward_title(phrases)),
-        _section("text.gradients", _ledgers(phrases, items, findings), phrases),
+        _section("text.gradients", _ledgers(phrases, items, findings, leaves), phrases),
         _section("text.health", health.lines(phrases), phrases),
-        _section("text.saved", _saved(phrases, items), phrases, tables.saved_total(phrases)),
+        _section("text.saved", _saved(phrases, items, rows), phrases, tables.saved_total(phrases)),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -86,7 +90,8 @@ def _outline(report: Report, phrases: Phrases) -> list[str]:
     tree = report.pictures["forward"].tree if report.trace.scopes else None
     if tree is None or len(tree.boxes) <= GLANCE or all(group.kind != "module" for group in tree.groups):
         return []
-    data = _inputs(phrases, parameters=False)
+    own = tuple(f"{scope.path}{mark}" for scope in report.trace.scopes if scope.parent is None for mark in ".[")
+    data = [row for row in _inputs(phrases, parameters=False) if not row[0].startswith(own)]  # buffers of modules
     lines = _cut(aligned(data[:INPUTS], "  ", " " * 8), len(data) - INPUTS, phrases)
     told = outline(tree)
     indents = ["  " * (depth + 1) for depth, _ in told]
@@ -254,12 +259,12 @@ def _backward(row: Backward, phrases: Phrases) -> list[str]:
 
 
 # -- tables ------------------------------------------------------------------------------------
-def _ledgers(phrases: Phrases, items: Items, findings: Sequence[Told]) -> list[str]:
+def _ledgers(phrases: Phrases, items: Items, findings: Sequence[Told], leaves: int) -> list[str]:
     codes = {finding.id: finding.code for finding in findings}
     lines = []
     told = ledger.ledgers(phrases, items, findings, ROWS, whole=False)
-    odd = [one for one in told[LEAVES:] if any(row["finding"] for row in one["rows"])]
-    shown = [*told[:LEAVES], *odd[:LEAVES]]
+    odd = [one for one in told[leaves:] if any(row["finding"] for row in one["rows"])]
+    shown = [*told[:leaves], *odd[:leaves]]
     for one in shown:
         now = phrases.text("text.now", value=one["now"])
         shape = "" if one["shape"] == "[]" else f" {one['shape']}"
@@ -269,7 +274,7 @@ def _ledgers(phrases: Phrases, items: Items, findings: Sequence[Told]) -> list[s
     return _cut(lines, len(told) - len(shown), phrases)
 
 
-def _saved(phrases: Phrases, items: Items) -> list[str]:
+def _saved(phrases: Phrases, items: Items, limit: int) -> list[str]:
     """Rows of the table; equal ones, as the iterations of a loop make them, once with their number."""
     counted = phrases.text("view.counted")
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -279,9 +284,7 @@ def _saved(phrases: Phrases, items: Items) -> list[str]:
     for cells, shared in groups.items():
         again = counted if all(text == counted for text in shared) else ""
         rows.append([*filter(None, cells), *filter(None, [again, f"×{len(shared)}" if len(shared) > 1 else ""])])
-    lines = aligned(rows[:ROWS], "  ", " " * 8)
-    if len(rows) > ROWS:
-        lines.append(f"  … {phrases.count('view.more', len(rows) - ROWS)}")
+    lines = _cut(aligned(rows[:limit], "  ", " " * 8), len(rows) - limit, phrases)
     return [*lines, *(line for said in memory.told(phrases) for line in paragraph(said, "  ", "    "))]
 
 

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 EDGE = 60
 """Captions at the beginning and at the end of a large recording that are told with their numbers."""
-TURNS = 400
+TURNS = 60
 """Changes of one text up to which a large recording keeps what it was at each moment."""
 
 

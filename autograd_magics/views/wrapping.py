@@ -39,7 +39,7 @@ def _words(text: str, room: int) -> Iterator[tuple[str, str]]:
         gap = " "
         for piece in _PIECE.findall(word):
             while format.columns(piece) > room:
-                head = format.clip(piece, room + 1).removesuffix("…") or piece[0]
+                head = format.clip(f"{piece}…", room + 1).removesuffix("…") or piece[0]
                 yield gap, head
                 gap, piece = "", piece[len(head) :]
             if piece:

@@ -57,6 +57,15 @@ def test_loading_and_unloading(tmp_path: pathlib.Path) -> None:
         assert kernel.value("{k for k in before if shell_state()[k] != before[k]}") == "set()"
 
 
+def test_cells_that_ran_before_are_known(tmp_path: pathlib.Path) -> None:
+    with Kernel(tmp_path) as kernel:
+        kernel.run("import torch\ndef twice(x):\n    return x * 2")
+        kernel.run("%load_ext autograd_magics\ndef thrice(x):\n    return x * 3")
+        kernel.run("%%autograd r\nw = torch.ones(2, requires_grad=True)\nloss = (twice(w) + thrice(w)).sum()")
+        numbers = kernel.value("[(s.kind, s.number, s.text and s.text.split()[0]) for s in r.trace.sources]")
+        assert numbers == "[('cell', 3, '%%autograd'), ('cell', 1, 'import'), ('cell', 2, '%load_ext')]"
+
+
 def test_a_bad_setting_in_a_file_is_one_line_and_loads_once_it_is_mended(tmp_path: pathlib.Path) -> None:
     with Kernel(tmp_path) as kernel:
         kernel.run("get_ipython().config.AutogradMagics.limit = 0")

@@ -93,7 +93,8 @@ def layout(
     their border; a wire has no height. Without it the whole box is drawn. Beside a core that is narrower than its box
     (texts over and under it) edges run straight until they are outside the box. Components lie one beside the other, in
     the order of their first nodes. Edges that close a cycle run backwards. An edge of a node to itself goes round it.
-    `pins` holds nodes without inputs in the first rank (-1), nodes without outputs in the last one (1), others (0) not.
+    `pins` holds nodes without inputs in the first rank (-1), nodes without outputs in the last one (1), others (0) not:
+    lines go on there, so the longest paths through them are the straight ones.
     `ends` says for each edge how far across from the middle of its tail and of its head it must meet them, None where
     it may meet them anywhere.
     Crossings do not count edges that had to be led round the drawing (only where millions of ranks are passed).
@@ -180,10 +181,12 @@ def _lay_out(graph: _Input, nodes: list[int], indices: list[int]) -> _Part:
     turned = back_edges(len(nodes), proper_edges)
     acyclic = [edge[::-1] if back else edge for edge, back in zip(proper_edges, turned, strict=True)]
     ranks = assign_ranks(len(nodes), acyclic)
-    if graph.pins is not None:
-        ranks = pinned(ranks, [graph.pins[node] for node in nodes])
+    pins = [graph.pins[node] for node in nodes] if graph.pins is not None else None
+    if pins is not None:
+        ranks = pinned(ranks, pins, acyclic)
     sizes = [_with_loops(graph.sizes[node], loops[place], graph.gaps) for place, node in enumerate(nodes)]
-    proper = proper_graph([size[1] for size in sizes], acyclic, ranks, (graph.gaps.node, graph.gaps.edge))
+    gaps = (graph.gaps.node, graph.gaps.edge)
+    proper = proper_graph([size[1] for size in sizes], acyclic, ranks, gaps, pins=pins)
     ends = _ends(graph, indices, turned)
     proper.stiff = set(ends)
     crossings = order_ranks(proper)

@@ -41,10 +41,10 @@ def balance_operands(graph: ProperGraph) -> None:
 
 
 def _private_subtree(graph: ProperGraph, operand: int) -> list[int]:
-    """Everything behind an operand if it feeds nothing else and is small; otherwise nothing."""
+    """Everything behind an operand if it feeds nothing else, is small and nothing comes from outside; or nothing."""
     found = [operand]
     for vertex in found:
-        if len(graph.lower[vertex]) > 1 or len(found) > _LARGEST_SUBTREE:
+        if len(graph.lower[vertex]) > 1 or len(found) > _LARGEST_SUBTREE or vertex in graph.entries:
             return []
         found += graph.upper[vertex]
     return found

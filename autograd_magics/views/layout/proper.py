@@ -27,7 +27,8 @@ class ProperGraph:
     breadth: list[float]  # extent of every vertex across the ranks, 0 for dummies
     gaps: tuple[float, float, float]  # least distance of two nodes, of a node and an edge, of two edges
     ranks: int  # how many
-    depth: list[int]  # of every node: edges of the longest path to it
+    depth: list[int]  # of every node: edges of the longest path to it, see `longest_path`
+    entries: set[int] = field(default_factory=set)  # nodes held at the beginning: lines from outside
     trunk: set[int] = field(default_factory=set)  # the vertices of a longest path
     stiff: set[int] = field(default_factory=set)  # edges that should be straight even where operands are symmetric
     rows: list[list[int]] = field(default_factory=list)
@@ -83,8 +84,12 @@ def proper_graph(
     rank: Sequence[int],
     gaps: tuple[float, float],
     budget: int = DUMMY_BUDGET,
+    pins: Sequence[int] | None = None,
 ) -> ProperGraph:
-    """Insert dummies, shortest edges first, until the budget is used up. `gaps` = (between nodes, between edges)."""
+    """Insert dummies, shortest edges first, until the budget is used up. `gaps` = (between nodes, between edges).
+
+    `pins` as in `ranks.pinned`.
+    """
     nodes = len(breadth)
     levels = list(rank)
     span = [levels[head] - levels[tail] - 1 for tail, head in edges]
@@ -105,10 +110,11 @@ def proper_graph(
     lower: list[list[int]] = [[] for _ in levels]
     breadths = [*breadth, *([0.0] * len(owner))]
     three_gaps = (gaps[0], (gaps[0] + gaps[1]) / 2, gaps[1])
-    ranks, depth = max(rank) + 1, longest_path(nodes, edges)
+    ranks, depth = max(rank) + 1, longest_path(nodes, edges, pins)
     graph = ProperGraph(
         nodes, edges, levels, upper, lower, dummies, owner, sorted(around), breadths, three_gaps, ranks, depth
     )
+    graph.entries = {node for node, pin in enumerate(pins or ()) if pin < 0}
     _link(graph)
     graph.trunk = _longest(graph)
     return graph

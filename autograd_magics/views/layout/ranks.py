@@ -61,16 +61,21 @@ def topological_order(count: int, edges: Sequence[Edge]) -> list[int]:
     return order
 
 
-def longest_path(count: int, edges: Sequence[Edge]) -> list[int]:
-    """For every node of an acyclic graph: how many edges the longest path from a source to it has."""
+def longest_path(count: int, edges: Sequence[Edge], pins: Sequence[int] | None = None) -> list[int]:
+    """For every node of an acyclic graph: how many edges the longest path from a source to it has.
+
+    Paths that come from a node held at the beginning, and those that end in one held at the end, count as longer than
+    all others: they go on outside.
+    """
     consumers: list[list[int]] = [[] for _ in range(count)]
     for tail, head in edges:
         consumers[tail].append(head)
-    return _depths(consumers, topological_order(count, edges))
+    depth = _depths(consumers, topological_order(count, edges), [count * (pin < 0) for pin in pins or [0] * count])
+    return [value + count * (pin > 0) for value, pin in zip(depth, pins or [0] * count, strict=True)]
 
 
-def _depths(consumers: list[list[int]], order: list[int]) -> list[int]:
-    depth = [0] * len(order)
+def _depths(consumers: list[list[int]], order: list[int], start: list[int]) -> list[int]:
+    depth = start[:]
     for vertex in order:
         below = depth[vertex] + 1
         for head in consumers[vertex]:
@@ -92,10 +97,15 @@ def assign_ranks(count: int, edges: Sequence[Edge]) -> list[int]:
     return [value - lowest for value in rank]
 
 
-def pinned(ranks: Sequence[int], pins: Sequence[int]) -> list[int]:
-    """The ranks, with sources that are held at the beginning (-1) in the first and sinks held at the end (1) last."""
-    last = max(ranks)
-    return [0 if pin < 0 else last if pin > 0 else rank for rank, pin in zip(ranks, pins, strict=True)]
+def pinned(ranks: Sequence[int], pins: Sequence[int], edges: Sequence[Edge]) -> list[int]:
+    """The ranks, with sources that are held at the beginning (-1) in the first and sinks held at the end (1) last.
+
+    Where one of those at the beginning has several edges, nothing else is in the first rank: they part before it.
+    """
+    tails = [tail for tail, _ in edges if pins[tail] < 0]
+    shift = int(len(set(tails)) < len(tails) and any(not rank and not pin for rank, pin in zip(ranks, pins, strict=True)))
+    last = max(ranks) + shift
+    return [0 if pin < 0 else last if pin > 0 else rank + shift for rank, pin in zip(ranks, pins, strict=True)]
 
 
 def _pulled_to_consumers(count: int, edges: Sequence[Edge]) -> list[int]:
@@ -109,7 +119,7 @@ def _pulled_to_consumers(count: int, edges: Sequence[Edge]) -> list[int]:
         consumers[tail].append(head)
         inputs[head] += 1
     order = topological_order(count, edges)
-    rank = _depths(consumers, order)
+    rank = _depths(consumers, order, [0] * count)
     for vertex in reversed(order):
         if consumers[vertex] and len(consumers[vertex]) >= inputs[vertex]:
             rank[vertex] = min(rank[head] for head in consumers[vertex]) - 1

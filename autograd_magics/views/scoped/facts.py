@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from ... import texts
-from ...health import Figures, received, summary
+from ...health import Figures, arrived, steps, summary
 from ...trace import Place
 from .. import format
 from ..boxes import Part
@@ -37,6 +38,8 @@ class Inside:
     leaves: dict[int, None] = field(default_factory=dict)
     """Tensor rows, one for each object."""
     places: dict[int, None] = field(default_factory=dict)
+    blocks: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Bytes of the memory that the nodes saved for backward, freed or not."""
 
     def take(self, other: Inside) -> None:
         """Add what is in another one."""
@@ -44,6 +47,7 @@ class Inside:
         self.nodes |= other.nodes
         self.leaves |= other.leaves
         self.places |= other.places
+        self.blocks |= other.blocks
 
 
 class Facts:
@@ -54,8 +58,7 @@ class Facts:
         self.graph, self.trace = phrases.graph, phrases.trace
         self._others = [Phrases(phrases.graph, lang, phrases.minus) for lang in texts.languages()]
         self._gradients: dict[Branch, str] = {}
-        self._bytes: dict[Branch, int] = {}
-        self._arrived: dict[int, Figures | None] = {}
+        self._lines: dict[Branch, tuple[Place, Place] | None] = {}
         self._said: dict[Figured, tuple[Said, Said]] = {}
         self.inside: dict[Branch, Inside] = {}
         for branch in reversed(grove.all()):
@@ -69,7 +72,10 @@ class Facts:
     def _take(self, found: Inside, part: Part) -> None:
         if part.unit:
             found.units[part.unit] = None
-        found.nodes.update(dict.fromkeys(part.nodes))
+        for node in part.nodes:
+            found.nodes[node] = None
+            for row in self.graph.saved_of(node):
+                found.blocks.update(self.graph.blocks(row))
         if part.place is not None:
             found.places[part.place] = None
         if part.leaf is not None and self._is_parameter(part.leaf):
@@ -102,27 +108,30 @@ class Facts:
 
     def bytes(self, branch: Branch) -> int:
         """Of the distinct storages that the nodes inside saved for backward, freed or not."""
-        if branch not in self._bytes:
-            rows = [row for node in self.inside[branch].nodes for row in self.graph.saved_of(node)]
-            self._bytes[branch] = self.graph.unique_bytes(rows)[0] if rows else 0
-        return self._bytes[branch]
+        return sum(self.inside[branch].blocks.values())
 
     def gradients(self, branch: Branch) -> str:
         """How large the gradients are that reached the nodes inside."""
         if branch not in self._gradients:
-            figures = map(self._figures, self.inside[branch].nodes)
+            known = self._arrived
+            figures = [known[node] for node in self.inside[branch].nodes if node in known] if known else []
             self._gradients[branch] = folded(self.phrases, summary(figures))
         return self._gradients[branch]
 
-    def _figures(self, node: int) -> Figures | None:
-        """Of what backward brought to a node; every branch around it asks."""
-        if node not in self._arrived:
-            self._arrived[node] = received(self.graph, node)
-        return self._arrived[node]
+    @cached_property
+    def _arrived(self) -> dict[int, Figures]:
+        """What backward brought to each node, where that is known."""
+        found = {node: arrived(step) for node, step in steps(self.graph).items()}
+        return {node: one for node, one in found.items() if one is not None}
 
     def lines(self, branch: Branch) -> tuple[Place, Place] | None:
         """The first and the last line of the recorded cell, else of the file, that made what is inside."""
-        rows = [self.trace.places[place] for place in self.inside[branch].places]
+        if branch not in self._lines:
+            self._lines[branch] = self._ends(self.inside[branch].places)
+        return self._lines[branch]
+
+    def _ends(self, places: Iterable[int]) -> tuple[Place, Place] | None:
+        rows = [self.trace.places[place] for place in places]
         rows = [row for row in rows if row.source == self.trace.source] or rows
         rows = [row for row in rows if row.source == rows[0].source]
         return (min(rows, key=lambda row: row.line), max(rows, key=lambda row: row.line)) if rows else None
@@ -202,8 +211,21 @@ def name_all(grove: Grove, facts: Facts) -> None:
             branch.sub = "" if branch.label == f"{kind}()" else kind + again
         elif branch.kind == "run":
             _name_run(branch, grove, facts)
+        elif branch.role == "part" or not _has_modules(branch, grove):
+            branch.label = facts.code(branch)
         else:
-            branch.label = _ends(_names(branch.children, grove)) if _has_modules(branch, grove) else facts.code(branch)
+            branch.label = _ends(_names(branch.children, grove))
+    _count_parts([child for child in grove.root.children if isinstance(child, Branch) and child.role == "part"])
+
+
+def _count_parts(parts: list[Branch]) -> None:
+    """Parts that begin with the same statement, such as iterations, are told apart by numbers."""
+    count = Counter(part.label for part in parts)
+    seen: Counter[str] = Counter()
+    for part in parts:
+        if count[part.label] > 1:
+            seen[part.label] += 1
+            part.sub = f"#{seen[part.label]}"
 
 
 def _name_run(run: Branch, grove: Grove, facts: Facts) -> None:

@@ -10,6 +10,7 @@ Sources, ends and items of a room are numbers: `i` is box `i`, `len(boxes) + g` 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ _IN, _OUT = -1, -2
 _ROOT = -1
 
 Point = tuple[float, float]
+Ends = tuple[float | None, float | None]
+"""How far across from the middle of its tail and of its head an edge meets them, None for anywhere."""
 
 
 @dataclass(frozen=True)
@@ -291,32 +294,68 @@ class _Arranging:
 def _laid_out(
     shapes: list[Item],
     pairs: list[tuple[int, int]],
-    ends: list[tuple[float | None, float | None]],
+    ends: list[Ends],
     ports: tuple[int, int],
     head: float | None,
 ) -> _Laid:
     """The content of a room, with so many ports on its left and on its right; `head` is None for the whole picture."""
     count, (ins, outs) = len(shapes), ports
-    sizes = [(shape.width, 2 * max(shape.over, shape.under)) for shape in shapes] + [(0.0, 0.0)] * (ins + outs)
-    cores = [shape.core for shape in shapes] + [(0.0, 0.0, "box")] * (ins + outs)
-    pins = [0] * count + [-1] * ins + [1] * outs
-    placed = layout(sizes, pairs, rank_gap=RANK_GAP, cores=cores, pins=pins, ends=ends)
-    levels = [*placed.y[count:], *(y for route in placed.routes for _, y in route)]
+    landed = _landed(pairs, ends, count)
+    points = ins + outs + len(landed)
+    sizes = [(shape.width, 2 * max(shape.over, shape.under)) for shape in shapes] + [(0.0, 0.0)] * points
+    cores = [shape.core for shape in shapes] + [(0.0, 0.0, "box")] * points
+    pins = [0] * count + [-1] * ins + [1] * outs + [0] * len(landed)
+    legs, leg_ends = _with_landings(pairs, ends, landed, count + ins + outs)
+    placed = layout(sizes, legs, rank_gap=RANK_GAP, cores=cores, pins=pins, ends=leg_ends)
+    found = placed.routes[: len(pairs)]
+    for edge, rest in zip(landed, placed.routes[len(pairs) :], strict=True):
+        found[edge] = found[edge] + rest
+    levels = [*placed.y[count:], *(y for route in found for _, y in route)]
     top = min([*(y - shape.over for shape, y in zip(shapes, placed.y, strict=False)), *levels])
     bottom = max([*(y + shape.under for shape, y in zip(shapes, placed.y, strict=False)), *levels])
     side, upper, lower = (MARGIN, MARGIN, MARGIN) if head is None else (PAD, HEAD + UNDER_HEAD, PAD)
     width = max(placed.width + 2 * side, head or 0.0)
     right, down = (width - placed.width) / 2, upper - top
     height = bottom + down + lower
-    routes = [[(x + right, y + down) for x, y in route] for route in placed.routes]
+    routes = [[(x + right, y + down) for x, y in route] for route in found]
     for (start, end), route in zip(pairs, routes, strict=True):
         if start >= count:
             route[0] = (0.0, route[0][1])
         if end >= count:
             route[-1] = (width, route[-1][1])
     places = [(x + right, y + down) for x, y in zip(placed.x[:count], placed.y[:count], strict=True)]
-    heights = [y + down for y in placed.y[count:]]
+    heights = [y + down for y in placed.y[count : count + ins + outs]]
     return _Laid(width, height, places, heights[:ins], heights[ins:], routes, _hang(heights, height))
+
+
+def _landed(pairs: list[tuple[int, int]], ends: Sequence[Ends], count: int) -> list[int]:
+    """The edges between an open group and an item that also has parameters, or gradients of them, of its own.
+
+    They pass a landing, a point of no size in the rank between, where those find room: beside the group and not, far
+    away, over and under it.
+    """
+    outgoing, incoming = Counter(tail for tail, _ in pairs), Counter(head for _, head in pairs)
+    plain = [pair for pair, both in zip(pairs, ends, strict=True) if both == (None, None)]
+    fed = {head for tail, head in plain if tail < count and not incoming[tail] and outgoing[tail] == 1}
+    feeding = {tail for tail, head in plain if head < count and not outgoing[head] and incoming[head] == 1}
+    return [
+        index
+        for index, ((tail, head), (leave, enter)) in enumerate(zip(pairs, ends, strict=True))
+        if (leave is not None and head in fed) or (enter is not None and tail in feeding)
+    ]
+
+
+def _with_landings(
+    pairs: list[tuple[int, int]], ends: Sequence[Ends], landed: list[int], landing: int
+) -> tuple[list[tuple[int, int]], list[Ends]]:
+    """The edges up to their landings, numbered from `landing`, then the rest of those that have one; and their ends."""
+    legs, leg_ends = pairs[:], list(ends)
+    for place, edge in enumerate(landed, landing):
+        (tail, head), (leave, enter) = pairs[edge], ends[edge]
+        legs[edge], leg_ends[edge] = (tail, place), (leave, None)
+        legs.append((place, head))
+        leg_ends.append((None, enter))
+    return legs, leg_ends
 
 
 def _hang(ports: list[float], height: float) -> float:

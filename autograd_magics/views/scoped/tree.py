@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import format
-from ..boxes import LABEL_PX, SEVERITIES, TEXT_LINE, TEXT_PX, Box, Frame, Picture, Wire, width
+from ..boxes import LABEL_PX, SEVERITIES, TEXT_LINE, TEXT_PX, Box, Frame, Picture, Wire, plain, width
 from ..layout import curve
 from .placing import HEAD, Arrangement, Item, Known, Nest, arrange
 
@@ -119,7 +119,7 @@ class Tree:
 
 def _unplaced(box: Box) -> dict[str, Any]:
     """A box without its place and without what is as in most boxes."""
-    return {key: value for key, value in box.data().items() if key not in _USUAL or value != _USUAL[key]}
+    return {key: plain(value) for key, value in vars(box).items() if value != _USUAL[key] and key != "room"}
 
 
 def item(box: Box) -> Item:
