@@ -18,7 +18,7 @@ from .memory import GradientDraft
 from .nodes import Nodes
 from .sources import Site
 from .tape import BackwardDraft, CallDraft, NodeDraft, Tape
-from .tensors import EXACT, PARAMETER, TENSOR, Tensors, alone
+from .tensors import EXACT, PARAMETER, TENSOR, Tensors, alone, stale
 from .values import Values
 
 Gradients = tuple["GradientDraft | None", ...]
@@ -83,7 +83,8 @@ class Run:
     """What one run of the engine needs until it ends."""
 
     __slots__ = (
-        "request", "index", "site", "clock", "handles", "hooks", "marks", "leaves", "quiet", "steps", "ticks", "sent",
+        "request", "index", "site", "clock", "handles", "hooks", "marks", "leaves", "quiet", "others", "steps", "ticks",
+        "sent",
     )  # fmt: skip
 
     def __init__(self, request: Request, index: int, site: Site, clock: Callable[[], int]) -> None:
@@ -99,6 +100,8 @@ class Run:
         """By node row: the tensor of each AccumulateGrad."""
         self.quiet: dict[int, GradientDraft | None] = {}
         """Those of them whose `.grad` was None: what they receive is what `.grad` holds afterwards."""
+        self.others: list[tuple[torch.Tensor, bool]] = []
+        """Leaves that the backward of a custom Function may reach by itself, and whether `.grad` was None."""
         self.steps: dict[int, Gradients] = {}
         """By node row, in the order in which they ran: what each received."""
         self.ticks: list[int] = []
@@ -198,6 +201,15 @@ class Backwards:
                         hooked.add(row)
         if shared or hooked:
             self._watch_senders(run, queue, shared, hooked)
+        if any(isinstance(node, CUSTOM) for node, _ in queue):
+            self._watch_others(run)
+
+    def _watch_others(self, run: Run) -> None:
+        """Look at all known leaves: the backward of a custom Function may run the engine itself (a checkpoint does)."""
+        mine = {id(leaf) for leaf in run.leaves.values()}
+        for entry, leaf in self._tensors.live():
+            if entry.state >= 0 and entry.requires_grad and not stale(leaf) and leaf.is_leaf and id(leaf) not in mine:
+                run.others.append((leaf, self._grads.before_backward(leaf)))
 
     def _first(self, run: Run) -> list[tuple[Any, NodeDraft]]:
         """The nodes of the roots, each once."""
@@ -368,6 +380,9 @@ class Backwards:
             grad = self._grads.after_backward(leaf, run.index, run.site, added, run.quiet.get(row))
             if draft.create_graph and type(grad) in EXACT and grad.grad_fn is not None:  # type: ignore[union-attr]
                 self.nodes.row(grad.grad_fn, origin="backward", order=order)  # type: ignore[union-attr]
+        for leaf, empty in run.others:
+            added = self.gradient(leaf.grad) if empty else None
+            self._grads.after_backward(leaf, run.index, run.site, added, added)
         for tensor in self._tensors.retaining():
             self._grads.after_backward(tensor, run.index, run.site, self._received_by(run, tensor))
 
@@ -423,5 +438,6 @@ def _take_off(handles: list[Any]) -> None:
             handle.remove()
 
 
+CUSTOM = torch.autograd.function.BackwardCFunction
 _others = torch._C._len_torch_function_stack
 _wrapped = torch._C._functorch.is_functorch_wrapped_tensor

@@ -24,6 +24,8 @@ DEPTH = 3
 
 SEQUENCES = (list, tuple, deque)
 MAPPINGS = (dict, defaultdict)
+OPENED = ("__main__", "torch.distributions.")
+"""Modules whose objects are looked into: the user's own, and what keeps `probs` that were computed from a policy."""
 
 
 def note(tape: Tape, tensors: Tensors, namespace: Mapping[str, Any]) -> None:
@@ -101,6 +103,6 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         for key, item in list(value.items()):
             if type(key) in (str, int):
                 yield f"{path}[{key!r}]", item
-    elif kind.__module__ == "__main__" and kind.__dictoffset__:
+    elif str(kind.__module__).startswith(OPENED) and kind.__dictoffset__:
         for name, item in list(object.__getattribute__(value, "__dict__").items()):
             yield f"{path}.{name}", item

@@ -135,6 +135,10 @@ class Values:
             self.left_out += 1
             return None
         with torch._C.DisableTorchFunction():
+            known = None if self._charts else figures.at_once(tensor)
+            if known is not None:
+                self._left -= cost
+                return Summary(None, known[0], shape, known[1], False)
             numbers, times = figures.figures(tensor, self._charts)
             copies = self._copy(tensor, whole) if whole else None, self._copy(numbers, cost, own=True)
         return Summary(*copies, shape, times, self._charts)

@@ -71,11 +71,12 @@ class GPT(nn.Module):
 
 
 class Cell(nn.Module):
-    """An LSTM's cell, written out."""
+    """An LSTM's cell, written out; how open its forget gate is at first decides how far back gradients reach."""
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, width: int, forget: float) -> None:
         super().__init__()
         self.ih, self.hh = nn.Linear(inputs, 4 * width), nn.Linear(width, 4 * width)
+        nn.init.constant_(self.ih.bias[width : 2 * width], forget)
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         h, c = state
@@ -87,10 +88,10 @@ class Cell(nn.Module):
 class Recurrent(nn.Module):
     """A cell unrolled over a sequence."""
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, width: int, forget: float) -> None:
         super().__init__()
         self.width = width
-        self.cell, self.head = Cell(inputs, width), nn.Linear(width, 1)
+        self.cell, self.head = Cell(inputs, width, forget), nn.Linear(width, 1)
 
     def forward(self, sequence: Tensor) -> Tensor:
         h = c = sequence.new_zeros(sequence.shape[1], self.width)
@@ -184,8 +185,9 @@ def _gpt() -> Namespace:
     return {"model": model, "tokens": torch.randint(50, (2, 17)), "optimizer": optimizer}
 
 
-def _lstm() -> Namespace:
-    model = Recurrent(3, 8)
+def lstm(forget: float = 6.0) -> Namespace:
+    """An LSTM unrolled 500 steps."""
+    model = Recurrent(3, 8, forget)
     optimizer = torch.optim.Adam(model.parameters())
     return {"model": model, "x": torch.randn(500, 2, 3), "y": torch.randn(2, 1), "optimizer": optimizer}
 
@@ -308,7 +310,8 @@ optimizer.zero_grad()
 for part, target in zip(x.chunk(parts), y.chunk(parts)):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = torch.nn.functional.cross_entropy(model(part), target) / parts
-    scaler.scale(loss).backward()
+    scaled = scaler.scale(loss)
+    scaled.backward()
 scaler.unscale_(optimizer)
 torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
 scaler.step(optimizer)
@@ -317,7 +320,7 @@ scaler.update()
 PROGRAMS = {
     "resnet": Program(_resnet, RESNET),
     "gpt": Program(_gpt, GPT_2),
-    "lstm": Program(_lstm, LSTM),
+    "lstm": Program(lstm, LSTM),
     "unet": Program(_unet, U_NET),
     "gan": Program(_gan, GAN),
     "diffusion": Program(_diffusion(use_reentrant=False), DIFFUSION),

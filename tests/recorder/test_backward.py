@@ -224,3 +224,24 @@ def test_backward_without_any_graph() -> None:
     trace = record_cell("x = torch.ones(())\nx.backward()")
     assert trace.failure is not None and "does not require grad" in trace.failure.message
     assert trace.backwards[0].error is not None and not trace.steps
+
+
+def test_a_reentrant_checkpoint_fills_grads_in_the_backward_around_it() -> None:
+    book = Notebook()
+    book.run("""
+        from torch.utils.checkpoint import checkpoint
+        layers = [torch.nn.Linear(2, 2) for _ in range(2)]
+        x = torch.ones(1, 2, requires_grad=True)
+    """)
+    trace = book.run("""
+        for _ in range(2):
+            h = x
+            for layer in layers:
+                h = checkpoint(layer, h, use_reentrant=True)
+            h.sum().backward()
+    """)
+    kinds = [(change.kind, change.backward) for change in trace.changes]
+    assert sorted(kinds) == [("accumulated", 0)] * 5 + [("accumulated", 1)] * 5
+    weight = book.namespace["layers"][0].weight
+    last = [change for change in trace.changes if change.after is not None and change.after.shape == (2, 2)]
+    assert weight.grad.tolist() in [change.after.value for change in last if change.after is not None]

@@ -49,7 +49,9 @@ def test_clipping_by_value(foreach: str) -> None:
     trace = record_cell(f"{WEIGHTS}{BACKWARD}torch.nn.utils.clip_grad_value_([w, v], 0.5, foreach={foreach})")
     (row,) = trace.optimizer_steps
     assert (row.kind, row.limit) == ("clip_grad_value_", 0.5) and len(row.parameters) == 2
-    assert set(ledger(trace, "w")[1:]) == {"clipped by clip_grad_value_ to ±0.5"}
+    assert ledger(trace, "w")[1:] == ["clipped by clip_grad_value_ to ±0.5"]
+    (clip,) = [row for one in payload(Report(trace))["gradients"] if one["name"] == "w" for row in one["rows"][1:]]
+    assert (clip["before"], clip["after"]) == ("[3 0]", "[0.5 0]")
     (told,) = [one for one in captions(trace) if "clip_grad_value_" in one]
     assert "w.grad [3 0] → [0.5 0], v.grad [4] → [0.5]" in told
 
