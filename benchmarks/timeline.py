@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from playwright.sync_api import Page, sync_playwright
 
-from autograd_magics import Report, record
+from autograd_magics import Report
 from tests import chromium
 
 TABS = ("details", "gradients", "saved", "findings", "source")
@@ -47,26 +47,37 @@ async ([first, last]) => {
 MOMENTS = 300
 
 
+PROGRAM = """
+x, y = torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([0.0, 2.0, 4.0, 6.0])
+w = torch.tensor([0.0], requires_grad=True)
+b = torch.tensor([0.0], requires_grad=True)
+for _ in range({iterations}):
+    y_pred = x * w + b
+    e = y_pred - y
+    J = e.pow(2).sum()
+    J.backward()
+    with torch.no_grad():
+        w -= 0.01 * w.grad
+        b -= 0.01 * b.grad
+    w.grad.zero_()
+    b.grad.zero_()
+"""
+
+
 def recorded(events: int) -> Report:
-    """A linear regression, trained by hand for as many iterations as make about so many events."""
+    """A linear regression, trained by hand for as many iterations as make about so many events, all of them kept."""
     import torch
 
-    with record() as recording:
-        x, y = torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([0.0, 2.0, 4.0, 6.0])
-        w = torch.tensor([0.0], requires_grad=True)
-        b = torch.tensor([0.0], requires_grad=True)
-        for _ in range(max(1, events // 16)):
-            y_pred = x * w + b
-            e = y_pred - y
-            J = e.pow(2).sum()
-            J.backward()
-            with torch.no_grad():
-                w -= 0.01 * w.grad
-                b -= 0.01 * b.grad
-            w.grad.zero_()
-            b.grad.zero_()
-    report: Report = recording.report
-    return report
+    from autograd_magics.recorder import Recorder, SourceBook
+
+    source = PROGRAM.format(iterations=max(1, events // 16))
+    book = SourceBook(main="<cell>")
+    book.add_cell("<cell>", 1, source)
+    names: dict[str, object] = {"torch": torch}
+    recorder = Recorder(sources=book, namespace=names, loops=0)
+    recorder.start()
+    exec(compile(source, "<cell>", "exec"), names)
+    return Report(recorder.stop())
 
 
 def line(name: str, times: list[float]) -> str:

@@ -215,17 +215,22 @@ def name_all(grove: Grove, facts: Facts) -> None:
             branch.label = facts.code(branch)
         else:
             branch.label = _ends(_names(branch.children, grove))
-    _count_parts([child for child in grove.root.children if isinstance(child, Branch) and child.role == "part"])
+    _count_parts(grove)
 
 
-def _count_parts(parts: list[Branch]) -> None:
-    """Parts that begin with the same statement, such as iterations, are told apart by numbers."""
+def _count_parts(grove: Grove) -> None:
+    """Parts that begin with the same statement, such as iterations, are told apart by numbers, and so are runs of them."""
+    parts = sorted((branch for branch in grove.all() if branch.role == "part"), key=lambda branch: branch.first)
     count = Counter(part.label for part in parts)
     seen: Counter[str] = Counter()
     for part in parts:
         if count[part.label] > 1:
             seen[part.label] += 1
             part.sub = f"#{seen[part.label]}"
+    for run in grove.all():
+        inside = [child for child in _flat(run) if isinstance(child, Branch) and child.role == "part"]
+        if run.kind == "run" and inside and run.times < len(parts):
+            run.sub = f"{inside[0].sub} … {inside[-1].sub} ×{run.times}"
 
 
 def _name_run(run: Branch, grove: Grove, facts: Facts) -> None:

@@ -15,6 +15,8 @@ REPEATS = 5
 """So many equal neighbours are a run."""
 PERIOD = 48
 """Boxes and branches of the longest pattern that is looked for."""
+MANY, ENDS = 12, 2
+"""Iterations beyond which only those in the middle are a run, and how many then stand at each end."""
 ROOM = 300
 """Children of a branch beyond which they are cut into chunks."""
 UNIT = 3
@@ -103,7 +105,7 @@ def _with_runs(children: list[Child], grove: Grove, kinds: dict[Hashable, int]) 
         period, times = _repetition(tokens, at) if often[tokens[at]] >= REPEATS else (1, 1)
         end = at + period * times
         stretch = [list(itertools.chain(*entries[start : start + period])) for start in range(at, end, period)]
-        found += [_run(stretch, grove, kinds)] if times >= REPEATS else entries[at]
+        found += _told(stretch, grove, kinds) if times >= REPEATS else entries[at]
         at = end if times >= REPEATS else at + 1
     return found
 
@@ -121,6 +123,15 @@ def _repetition(tokens: Sequence[int], at: int) -> tuple[int, int]:
         if times >= REPEATS and period * times > most:
             best, most = (period, times), period * times
     return best
+
+
+def _told(stretch: list[list[Child]], grove: Grove, kinds: dict[Hashable, int]) -> list[Child]:
+    """A run; of many iterations only those in the middle, for the first and the last ones are what one looks at."""
+    first = stretch[0][0]
+    if len(stretch) <= MANY or not isinstance(first, Branch) or first.role != "part":
+        return [_run(stretch, grove, kinds)]
+    middle = _run(stretch[ENDS:-ENDS], grove, kinds)
+    return [*itertools.chain(*stretch[:ENDS]), middle, *itertools.chain(*stretch[-ENDS:])]
 
 
 def _run(stretch: list[list[Child]], grove: Grove, kinds: dict[Hashable, int]) -> Branch:
