@@ -45,6 +45,10 @@ RUNS_BACKWARD = frozenset({"grad", "backward"})
 T = TypeVar("T")
 
 
+def _indexed(base: str, index: int) -> str:
+    return f"{base}[{index}]" if base.isidentifier() else f"({base})[{index}]"
+
+
 def _grouped(rows: Iterable[T], key: Callable[[T], int | None]) -> dict[int, tuple[T, ...]]:
     """Rows by a key, in their order; those without one are left out."""
     found: dict[int, list[T]] = defaultdict(list)
@@ -85,6 +89,7 @@ class Graph:
         self.trace = trace
         self._place_of: dict[tuple[int, ...], Place | None] = {}
         self._label_of: dict[int, str] = {}
+        self._names_of: dict[int, tuple[str, ...]] = {}
         self._value_changes: dict[int, tuple[int, ...]] = {}
 
     # -- tensors -------------------------------------------------------------------------------
@@ -151,10 +156,16 @@ class Graph:
 
     def names(self, tensor: int) -> tuple[str, ...]:
         """All names the tensor's object was given, best first for this state."""
+        if tensor not in self._names_of:
+            self._names_of[tensor] = self._names(tensor)
+        return self._names_of[tensor]
+
+    def _names(self, tensor: int) -> tuple[str, ...]:
         row = self.trace.tensors[tensor]
 
-        def rank(name: Name) -> tuple[bool, bool, int]:
-            return (name.place is None, name.tensor != tensor and name.at > row.at, abs(name.at - row.at))
+        def rank(name: Name) -> tuple[bool, bool, bool, int]:
+            later = name.tensor != tensor and name.at > row.at
+            return self._in_passing(name), name.place is None, later, abs(name.at - row.at)
 
         near = list(self._names_by_tensor.get(tensor, ()))
         if len(near) == len(self._names_by_object.get(row.object, ())) <= 1:
@@ -163,6 +174,14 @@ class Graph:
             index = bisect.bisect_right(times, row.at)  # of one name, only the last before and the first after count
             near += group[max(index - 1, 0) : index + 1]
         return tuple(dict.fromkeys(n.name for n in sorted(near, key=rank)))
+
+    def _in_passing(self, name: Name) -> bool:
+        """Whether a leaf has a name only while a function updates it: `p -= ...` in an optimizer of the user's."""
+        call = self.maker(name.tensor)
+        return (
+            self.trace.tensors[name.tensor].leaf and name.function not in ("", "<module>")
+            and call is not None and call.inplace
+        )  # fmt: skip
 
     def name(self, tensor: int) -> str | None:
         """The user's name of a tensor, None where it has none."""
@@ -196,10 +215,19 @@ class Graph:
             return self.trace.nodes[node].name if node is not None else "tensor"
         if call.places and self.trace.places[call.places[0]].through:
             return self._label_within(call)
-        text = self.segment(self._place_of_value(call))
+        if call.name == "unbind" and not any(dim for _, dim in call.constants):  # also `for row in x`
+            first = call.outputs[0]  # their rows follow each other, so that nobody has to search thousands
+            index = tensor - first if call.outputs[tensor - first : tensor - first + 1] == (tensor,) else None
+            return _indexed(self.label(call.inputs[0]), call.outputs.index(tensor) if index is None else index)
+        text = None if self._goes_on(call) else self.segment(self._place_of_value(call))
         if text and "\n" not in text and len(text) <= 32:
             return text
         return f"{call.name}(…)"
+
+    def _goes_on(self, call: Call) -> bool:
+        """Whether a function of a library's went on with another call: `actions.log_prob(a)` is what its last gave."""
+        following = self.trace.calls[call.id + 1 : call.id + 2]
+        return any(c.places == call.places and c.qualified != call.qualified for c in following)
 
     def _place_of_value(self, call: Call) -> Place | None:
         """The place to show of a call, if its source text says what the call gave, else one further in.
@@ -236,8 +264,7 @@ class Graph:
             return self.label(call.inputs[0])
         index = dict(call.constants).get("1")
         if call.name == "__getitem__" and call.inputs and isinstance(index, int):
-            base = self.label(call.inputs[0])
-            return f"{base}[{index}]" if base.isidentifier() else f"({base})[{index}]"
+            return _indexed(self.label(call.inputs[0]), index)
         return f"{call.name}(…)"
 
     def place(self, places: Iterable[int]) -> Place | None:
@@ -399,6 +426,14 @@ class Graph:
     def hooks_of(self, node: int) -> tuple[Hook, ...]:
         """The hooks that the user put on what a node gave, or on the leaf of an AccumulateGrad node."""
         return self._hooks_by_node.get(node, ())
+
+    def is_hooked(self, node: int) -> bool:
+        """Whether there is a hook at a node, or something changed that arrived there."""
+        return node in self._hooked
+
+    @functools.cached_property
+    def _hooked(self) -> frozenset[int]:
+        return frozenset((*self._hooks_by_node, *self._hooked_steps, *self._asked))
 
     @functools.cached_property
     def _steps_above(self) -> dict[tuple[int, int], list[tuple[Step, int]]]:
@@ -610,6 +645,11 @@ class Graph:
             storages = {t.storage for t in self.states.get(obj, ())}
             self._value_changes[obj] = tuple(sorted(c.at for s in storages for c in self.changes_of_storage(s)))
         return self._value_changes[obj]
+
+    @functools.cached_property
+    def iterations_dropped(self) -> tuple[tuple[int, int, int], ...]:
+        """Of each loop: the ticks of the iteration that is kept, from after one to another, and how many are not."""
+        return tuple((*story.iteration_of(self.trace, loop), loop.dropped) for loop in self.trace.loops)
 
     def step_call(self, call: Call) -> str | None:
         """`opt.step()` for an optimizer's step that was noted as one call; None for other calls."""

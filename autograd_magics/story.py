@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from .trace import Call, GradChange, Gradient, OptimizerStep, Past, Place, Tensor, Trace
+from .trace import Call, GradChange, Gradient, Loop, OptimizerStep, Past, Place, Tensor, Trace
 
 VALUE_KINDS = frozenset({"first", "stepped", "updated", "moved"})
 """Kinds that tell of the leaf's own value; all others tell of its `.grad`."""
@@ -85,12 +85,18 @@ def gaps(trace: Trace, told: Sequence[Event]) -> list[tuple[int, Past]]:
     """When, and how many, events of a leaf lie in iterations that are not kept."""
     found = []
     for loop in trace.loops:
-        ends = [row.end for row in trace.backwards if row.places == loop.places and row.end < loop.at][-2:]
-        number = sum(ends[0] < event.at <= ends[-1] for event in told) if ends else 0
+        begin, end = iteration_of(trace, loop)
+        number = sum(begin < event.at <= end for event in told)
         if number:
             gap = Past("left_out", None, None, None, None, None, None, pages=number * loop.dropped)
             found.append((loop.at, gap))
     return found
+
+
+def iteration_of(trace: Trace, loop: Loop) -> tuple[int, int]:
+    """When the iteration that stands for those of a loop that are not kept begins, and its last tick; 0, 0 for none."""
+    ends = [row.end for row in trace.backwards if row.places == loop.places and row.end < loop.at][-2:]
+    return (ends[0], ends[-1]) if ends else (0, 0)
 
 
 def place_of(trace: Trace, places: Iterable[int]) -> Place | None:

@@ -15,12 +15,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gzip
+import itertools
 import json
 import pathlib
 import types
 import typing
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -87,7 +88,7 @@ class Storage(NamedTuple):
 class Stats(NamedTuple):
     """Figures of a tensor in its own unit; of a complex one those of its absolute values.
 
-    All are computed in double precision, so integers beyond 2**53 are rounded.
+    All are computed in double precision (on a device that lacks it, in single), so integers beyond 2**53 are rounded.
     """
 
     elements: int
@@ -109,6 +110,9 @@ class Stats(NamedTuple):
     cells: tuple[tuple[float | None, ...], ...] | None = None
     """Heat map of a tensor with one or two dimensions: the mean of the finite elements of each block, None where a
     block has none.  Blocks are of one size, except the last of each row and column."""
+    sampled: int | None = None
+    """How many elements, evenly spread, tell `mean`, `std` and `zeros` (an estimate then) of a large tensor; None where
+    all do.  The ends and what is not finite are always those of all elements."""
 
 
 class Tensor(NamedTuple):
@@ -649,38 +653,77 @@ def _from_data(data: Any) -> Trace:
     return trace
 
 
-def _rows(row: type, columns: dict[str, list[Any]]) -> tuple[Any, ...]:
+def _rows(row: Any, columns: dict[str, list[Any]]) -> tuple[Any, ...]:
     hints = _hints(row)
-    known = {k: [_typed(hints[k], v) for v in column] for k, column in columns.items() if k in hints}
+    known = {k: _column(hints[k], column) for k, column in columns.items() if k in hints}
     lengths = {len(column) for column in known.values()}
     if len(lengths) > 1:
         raise ValueError(f"columns of {row.__name__} differ in length")
-    return tuple(row(id=i, **{k: c[i] for k, c in known.items()}) for i in range(lengths.pop() if lengths else 0))
+    count = lengths.pop() if lengths else 0
+    usual = {"id": range(count)} | {k: itertools.repeat(v, count) for k, v in row._field_defaults.items()}
+    if count and not set(row._fields) <= {*usual, *known}:
+        row(id=0, **{k: column[0] for k, column in known.items()})  # raises, and says which field is missing
+    return tuple(map(row, *({**usual, **known}[name] for name in row._fields))) if count else ()
+
+
+def _column(hint: Any, values: list[Any]) -> list[Any]:
+    """The values of one field of many rows."""
+    if set(map(type, values)) <= _bare(hint):
+        return values
+    return [*map(_reader(hint), values)]
+
+
+@functools.cache
+def _bare(hint: Any) -> frozenset[type]:
+    """The types of values that are as JSON gives them; all values of such types belong to the field."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return frozenset(kind for part in typing.get_args(hint) for kind in _bare(part))
+    return frozenset({hint} if hint in (int, str, float, bool, type(None)) else ())
 
 
 def _typed(hint: Any, value: Any) -> Any:
     """`value` as the field of that type holds it; a value of another type raises."""
+    return _reader(hint)(value)
+
+
+@functools.cache
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """`_typed` for one type: what is to be done is found out once, not for each value."""
     if hint is Any or hint == Any | None:
-        return value
+        return lambda value: value
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        return _typed(next(a for a in typing.get_args(hint) if a is not type(None)), value)
+        read = _reader(next(a for a in typing.get_args(hint) if a is not type(None)))
+        return lambda value: None if value is None else read(value)
     if origin is tuple:
+        return _tuple_reader(typing.get_args(hint))
+    if hasattr(hint, "_fields"):
+        readers = {key: _reader(kind) for key, kind in _hints(hint).items()}
+        return lambda value: hint(**{k: readers[k](v) for k, v in value.items() if k in readers})
+    return _plain_reader(origin or hint)
+
+
+def _tuple_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
+    readers = [_reader(kind) for kind in kinds if kind is not Ellipsis]
+    bare = _bare(kinds[0]) if kinds[-1] is Ellipsis else frozenset[type]()
+
+    def read(value: Any) -> Any:
         if not isinstance(value, list):
             raise TypeError(f"expected a list, got {value!r}")
-        kinds = typing.get_args(hint)
-        if kinds[-1] is Ellipsis:
-            return tuple(_typed(kinds[0], item) for item in value)
-        return tuple(_typed(kind, item) for kind, item in zip(kinds, value, strict=True))
-    if hasattr(hint, "_fields"):
-        hints = _hints(hint)
-        return hint(**{k: _typed(hints[k], v) for k, v in value.items() if k in hints})
-    expected = origin or hint
-    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
-        raise TypeError(f"expected {expected.__name__}, got {value!r}")
-    return value
+        if kinds[-1] is not Ellipsis:
+            return tuple(one(item) for one, item in zip(readers, value, strict=True))
+        return tuple(value) if set(map(type, value)) <= bare else tuple(map(readers[0], value))
+
+    return read
+
+
+def _plain_reader(expected: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+            raise TypeError(f"expected {expected.__name__}, got {value!r}")
+        return value
+
+    return read
 
 
 _REFERENCES: dict[str, str] = {
@@ -698,12 +741,32 @@ _REFERENCES: dict[str, str] = {
 def _check_references(trace: Trace) -> None:
     """Every id must resolve: views index without looking, whoever wrote the file."""
     sizes = {name: len(getattr(trace, name)) for name in TABLES}
-    for table in TABLES:
-        for row in getattr(trace, table):
-            _check_row(row, sizes)
+    for table, kind in TABLES.items():
+        rows: tuple[Any, ...] = getattr(trace, table)
+        fields = zip(rows[0]._fields, zip(*rows, strict=True), strict=True) if rows else ()
+        if not all(_resolve(kind, name, column, sizes) for name, column in fields):
+            for row in rows:
+                _check_row(row, sizes)
     if trace.failure is not None:
         _check_row(trace.failure, sizes)
     _check_ids(trace, "source", (trace.source,), sizes["sources"])
+
+
+def _resolve(kind: type, name: str, column: Sequence[Any], sizes: dict[str, int]) -> bool:
+    """Whether all ids in the values of one field are there; those that hold other rows are not looked into."""
+    if name == "error":
+        return not any(column)
+    if name == "edges":
+        return _within((n for edges in column for n, _ in edges), sizes["nodes"])
+    if name not in _REFERENCES or (kind, name) == (Tensor, "leaf"):
+        return True
+    listed = (value if type(value) is tuple else (value,) for value in column)
+    return _within(itertools.chain.from_iterable(listed), sizes[_REFERENCES[name]])
+
+
+def _within(ids: Iterable[int | None], size: int) -> bool:
+    known = {i for i in ids if i is not None}
+    return not known or 0 <= min(known) <= max(known) < size
 
 
 def _check_row(row: Any, sizes: dict[str, int]) -> None:

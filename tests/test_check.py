@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_torch() -> None:
 def test_a_network_of_many_kinks_agrees() -> None:
     model = "m = torch.nn.Sequential(torch.nn.Linear(20, 30), torch.nn.ReLU(), torch.nn.Linear(30, 1))\n"
     source = model + "x = torch.randn(64, 20)\nJ = torch.nn.functional.mse_loss(m(x)[:, 0], x[:, 0])\nJ.backward()"
-    for leaf in ("m.0.weight", "m.2.bias"):
+    for leaf in ("m[0].weight", "m[2].bias"):
         assert checked(source, leaf=leaf).agrees is True
     recurrent = "m = torch.nn.LSTM(2, 3)\nx = torch.randn(4, 1, 2)\nJ = m(x)[0].sum()\nJ.backward()"
     assert checked(recurrent, leaf="m.weight_hh_l0").agrees is True

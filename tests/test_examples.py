@@ -500,7 +500,7 @@ def test_where_gradient_and_differences_part_the_line_is_named(lessons: Lessons)
 
 def test_dropout_is_refused_until_it_rests(lessons: Lessons) -> None:
     lesson = lessons("10_check_and_nudge")
-    refused, agreed = (checked(lesson, "%autograd check loss m.0.weight", n) for n in (0, 1))
+    refused, agreed = (checked(lesson, "%autograd check loss m[0].weight", n) for n in (0, 1))
     assert "Not checked" in refused and "draws random numbers" in refused and "(line 3)" in refused
     assert agreed.count("agrees") == 2
 
@@ -557,7 +557,7 @@ def test_each_step_that_the_text_names_is_what_it_says(lessons: Lessons) -> None
     for (kind, caption), node in zip([step[n] for n in range(9, 13)], nodes, strict=True):
         assert kind == "s" and node in caption
     assert step[13][1] == "w.grad: None + [−28] → [−28]"
-    assert step[14][1] == "optimizer.step(): w [1] → [1.28]"
+    assert step[14][1] == "optimizer.step() (lr 0.01): w [1] → [1.28]"
     assert step[19][1] == "optimizer.zero_grad(): w.grad [−28] → None"
     assert [mark[:2] for mark in timeline["iterations"]] == [[3, "1"], [14, "2"], [26, "3"]]
 

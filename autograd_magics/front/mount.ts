@@ -113,13 +113,17 @@ function draw(context: Context): HTMLElement {
   };
   const graph = drawGraph(context, chooseInGraph);
   const header = drawHeader(context, graph, chooseInGraph);
-  const notices = payload.notices.map((words) => h("li", null, ...rich(words)));
+  const told = (name: "notices" | "hints"): HTMLElement | false => {
+    const { [name]: all = [] } = payload;
+    return all.length > 0 && h("ul", { class: name }, ...all.map((words) => h("li", null, ...rich(words))));
+  };
   const widget = h(
     "div",
     { class: "widget", role: "region", "aria-label": payload.title },
     header.element,
-    notices.length > 0 && h("ul", { class: "notices" }, ...notices),
+    told("notices"),
     h("div", { class: "main" }, graph.element, drawTimeline(context), drawSide(context, choose)),
+    told("hints"),
     announcer(context),
   );
   widget.addEventListener("keydown", (event) => onKey(context, header, graph, event));

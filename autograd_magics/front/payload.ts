@@ -18,6 +18,8 @@ export interface Payload {
   summary: string[];
   headline: string;
   notices: string[];
+  /** What could be asked for besides; nothing is wrong. */
+  hints?: string[];
   pictures: { forward: Picture; backward: Picture };
   /** By item id; see `Item`. */
   details: Record<string, Detail>;
@@ -203,8 +205,8 @@ export interface Plot {
   /** SVG paths. */
   axes: string[];
   faint: string[];
-  /** `dash` tells lines apart without colour, `label` says in words what they show. */
-  lines: { d: string; label: string; dash: number }[];
+  /** `dash` tells lines apart without colour, `label` says in words what they show; `sample` stands before that. */
+  lines: { d: string; label: string; dash: number; sample?: string }[];
   /** Each begins at its place, or ends there. */
   texts: { x: number; y: number; text: string; end: boolean }[];
 }

@@ -85,3 +85,11 @@ export function wireBounds(wire: Wire): Rect {
 export function firstBox(picture: Picture): Box | undefined {
   return [...picture.boxes].sort((a, b) => a.x - b.x || a.y - b.y)[0];
 }
+
+/** Where the upper end is of what lies in the first `width` px. */
+export function topOf({ boxes, frames = [] }: Picture, width: number): number {
+  let top = Infinity;
+  for (const { x, y } of frames) if (x < width) top = Math.min(top, y);
+  for (const { x, y, h } of boxes) if (x < width) top = Math.min(top, y - h / 2);
+  return top;
+}

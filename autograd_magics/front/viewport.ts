@@ -57,8 +57,8 @@ export function fit(picture: Size, screen: Size): View {
   return { k, x: (screen.width - picture.width * k) / 2, y: (screen.height - picture.height * k) / 2 };
 }
 
-/** The whole picture where it can be read; otherwise its beginning, with the height `anchor` of it in the middle. */
-export function opening(picture: Size, screen: Size, anchor: number): View {
+/** The whole picture where it can be read; otherwise its beginning, from the height `top` of it on. */
+export function opening(picture: Size, screen: Size, top: number): View {
   const whole = fit(picture, screen);
   if (whole.k >= BARELY) return whole;
   const k = READABLE;
@@ -67,7 +67,7 @@ export function opening(picture: Size, screen: Size, anchor: number): View {
   const x = width + 2 * PADDING <= screen.width ? (screen.width - width) / 2 : PADDING;
   const room = height + 2 * PADDING <= screen.height;
   const low = screen.height - height - PADDING;
-  const y = room ? (screen.height - height) / 2 : clamp(screen.height / 2 - anchor * k, low, PADDING);
+  const y = room ? (screen.height - height) / 2 : clamp(PADDING - top * k, low, PADDING);
   return { k, x, y };
 }
 

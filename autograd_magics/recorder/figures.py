@@ -30,6 +30,8 @@ EXACT = 2**16
 SAMPLE = 2**13
 """Elements, at most, that tell mean, deviation and zeros of a larger tensor in the host's memory: of a bell curve the
 deviation to 0.8 %, the mean to 0.011 deviations."""
+FEW = 64
+"""Elements of a sample, not zero, below which it tells too little: then every element is looked at."""
 
 SUMS = 9
 """Numbers of any tensor: finite, mean, sum of squares of deviations, min, max, zeros, NaN, Inf, and how many elements
@@ -46,7 +48,6 @@ def length(shape: Sequence[int], charts: bool) -> int:
 
 def figures(tensor: torch.Tensor, charts: bool) -> tuple[torch.Tensor, int]:
     """A vector of numbers on the tensor's device, and how often each element of what was looked at occurs.
-
 
     Raises what torch raises where a dtype or device lacks an operation.
     """
@@ -185,6 +186,8 @@ def at_once(tensor: torch.Tensor) -> tuple[list[float], int] | None:
         return [count, low, 0, low, high, 0 if low else count, 0, 0, 0], times
     looked_at = some.numel()
     zeros = 0 if low > 0 or high < 0 else looked_at - int(some.count_nonzero())
+    if step > 1 and looked_at - zeros < FEW:
+        return None
     mean = some.mean().item()
     some -= mean
     squares = torch.dot(some, some).item()

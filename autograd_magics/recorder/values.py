@@ -4,8 +4,10 @@ How much is noted is the policy:
 
 * `"none"`: nothing.
 * `"small"`: tensors of up to SMALL elements, whole.
-* `"stats"`: those, and of every larger one its figures (`trace.Stats`).
-* `"all"`: those, with a histogram and, for one or two dimensions, a heat map; whole up to WHOLE elements.
+* `"stats"`: those, and of every larger one its figures (`trace.Stats`), in the host's memory some of them from a sample
+  where it has more than `figures.EXACT` elements.
+* `"all"`: those, always of all elements, with a histogram and, for one or two dimensions, a heat map; whole up to
+  WHOLE elements.
 
 What lies on a device is copied or computed there and read when the cell is over.  All that is noted while the cell runs
 stays within a budget of bytes, estimated (about twice that while the trace is made of it); when it is used up, the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..graph import Graph
@@ -18,6 +18,8 @@ DIVISIONS = ("div", "div_", "true_divide", "__truediv__", "__itruediv__")
 PRODUCTS = ("mul", "mul_", "multiply", "__mul__", "__rmul__", "__imul__")
 SCALINGS = 4
 """Such calls looked through behind a root: `scaler.scale(loss / 4)`."""
+THROWN = "thrown"
+"""Stands for a severity: an addition to an old gradient that did no harm; it is told where others beside it did."""
 PRECISION = 1e-6
 """Of one part of a whole, as `loss * 0.333333` may be written."""
 
@@ -57,6 +59,8 @@ def accumulated(graph: Graph) -> Iterator[Finding]:
     lost = {graph.trace.tensors[f.tensors[1]].object for f in leaf_lost(graph)}
     found = []
     for (obj, place), pairs in groups.items():
+        if all(severity == THROWN for _, severity in pairs):
+            continue
         warn = "warning" in [severity for _, severity in pairs]
         because = "AG203" if obj in lost else None
         found.append(_accumulation(graph, place, [change for change, _ in pairs], warn, because))
@@ -64,7 +68,7 @@ def accumulated(graph: Graph) -> Iterator[Finding]:
 
 
 def _added_to_old(graph: Graph, obj: int, change: GradChange, previous: GradChange | None) -> str | None:
-    """The severity of an addition to an old gradient, None where it is none or is meant."""
+    """The severity of an addition to an old gradient, or `THROWN`; None where it is none or is meant."""
     if change.kind != "accumulated" or change.before is None or change.added is None:
         return None
     if not graph.trace.tensors[change.tensor].leaf or all_zero(change.before.value):
@@ -72,7 +76,7 @@ def _added_to_old(graph: Graph, obj: int, change: GradChange, previous: GradChan
     if previous is not None and previous.kind == "zeroed":
         return None
     if is_by_product(graph, obj, change.at):
-        return None
+        return THROWN
     stepped = graph.changes_of_value(obj)
     if previous is None or previous.kind in ("unseen", "earlier"):
         return _from_earlier(graph, obj, change, bool(stepped) and stepped[-1] > change.at)
@@ -173,12 +177,14 @@ def _accumulation(
         c.backward for c in graph.changes_by_object[first.object]
         if c.backward is not None and graph.place(c.places) == place
     }  # fmt: skip
-    again = ("repeated_of" if len(ran) > len(changes) else "repeated") if len(changes) > 1 else ""
+    times = len(changes) + _left_out(graph, changes)
+    every = len(ran) + _left_out(graph, [c for c in graph.changes_by_object[first.object] if c.backward in ran])
+    again = ("repeated_of" if every > times else "repeated") if times > 1 else ""
     variant = "meant" if not warn else ("earlier" if before is not None else "unknown") if earlier else again
     last = first if earlier and warn else last
     data = {
         "name": tag("tensor", first.tensor), "here": at(place),
-        "was": at(before), "times": len(changes), "all": max(len(ran), len(changes)),
+        "was": at(before), "times": times, "all": max(every, times),
         "before": tag("gradient", _plain(first.before)), "added": tag("gradient", _plain(first.added)),
         "after": tag("gradient", _plain(last.after)),
     }  # fmt: skip
@@ -188,6 +194,12 @@ def _accumulation(
         places=ends(place, before), tensors=(first.tensor,), backwards=backwards,
         because=because,
     )  # fmt: skip
+
+
+def _left_out(graph: Graph, changes: Sequence[GradChange]) -> int:
+    """How many more there were in iterations that are not kept, each like the one that is."""
+    windows = graph.iterations_dropped
+    return sum(dropped * sum(begin < c.at <= end for c in changes) for begin, end, dropped in windows)
 
 
 def _together(graph: Graph, found: list[Finding]) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..graph import Graph
@@ -30,6 +30,12 @@ LAYERS = 4
 NOTABLE, EXTREME = 1e4, 1e7
 """Ratios of RMS, first to last: a layer that gets 1e-4 of the gradient learns 1e4 times as slowly, and at 1e-7 a
 float32 update is lost in rounding."""
+
+JUMP = 1e8
+"""Factor by which one step alone may not enlarge a gradient: float32 has 7 digits, and scaled losses reach 1e5."""
+
+SCALINGS = frozenset({"MulBackward0", "DivBackward0"})
+"""Nodes that take over a scale of the user's own, as in `loss / 1e-9`, where their other operand follows no leaf."""
 
 SHARE = 0.6
 """Largest part of the whole change, on a scale of logarithms, that one step may have: else it is that step's doing."""
@@ -138,6 +144,9 @@ def out_of_proportion(graph: Graph) -> Iterator[Finding]:
     ReLU-like functions, normalisation or residual connections; for recurrent networks also
     `torch.nn.utils.clip_grad_norm_`.
 
+    One step alone can do it too: `v / v.norm().clamp(min=1e-12)` at `v = 0` multiplies the gradient by 1e12.  Such a
+    bound keeps the value finite, not the slope: choose a larger one.
+
     Bad::
 
         x = torch.ones(2)
@@ -165,8 +174,11 @@ def out_of_proportion(graph: Graph) -> Iterator[Finding]:
                 worst[key] = slope
     for (place, _), slope in worst.items():
         yield _sloped(graph, place, slope)
+    # in what grew along a chain, single steps are large too: a weight gets its gradient times what it is multiplied by
+    yield from _jumped(graph, {place for place, shrinks in worst if not shrinks})
 
 
+# -- along a chain ------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Slope:
     """A gradient that shrinks or grows along a chain."""
@@ -224,4 +236,113 @@ def _sloped(graph: Graph, place: Place | None, slope: Slope) -> Finding:
         "AG604", "warning" if extreme else "note", slope.steps[-1].at, data, variant,
         places=ends(place, made, made_first), tensors=tuple(dict.fromkeys((*tensors, *leaves[:LEAVES_NAMED]))),
         nodes=(last.id, first.id), backwards=(slope.steps[0].backward,),
+    )  # fmt: skip
+
+
+# -- at one step --------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Jump:
+    """A step that enlarges a gradient beyond all measure, and leaves that it then reaches."""
+
+    step: Step
+    first: float
+    """RMS of the gradient that it received."""
+    last: float
+    leaves: tuple[int, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Sent to received."""
+        return self.last / self.first
+
+
+def _jumped(graph: Graph, grown: Container[Place | None]) -> Iterator[Finding]:
+    """One finding for each line of code and kind of node, however often it ran; none for backwards in `grown`."""
+    worst: dict[tuple[Place | None, Place | None, str], Jump] = {}
+    for backward in (one for one in graph.trace.backwards if graph.place(one.places) not in grown):
+        for jump in _jumps(graph, backward):
+            node = graph.trace.nodes[jump.step.node]
+            key = graph.place(backward.places), graph.node_place(node), node.name
+            if key not in worst or jump.ratio > worst[key].ratio:
+                worst[key] = jump
+    for (here, made, _), jump in worst.items():
+        yield _jump(graph, here, made, jump)
+
+
+def _jumps(graph: Graph, backward: Backward) -> Iterator[Jump]:
+    steps = sorted(graph.steps_in(backward.id), key=lambda one: one.at)
+    began = _largest(steps[0].received) if steps else None
+    if not began or not any(size >= NOTABLE * began for _, size in _arrivals(graph, steps)):
+        return
+    sent = _Sent(graph, steps, NOTABLE * began)
+    for step in steps:
+        came = _largest(step.received)
+        went = _largest(step.sent) if came else None
+        if came and went and went >= JUMP * came and not _is_scaling(graph, step.node):
+            leaves = sent.leaves(step)
+            if leaves:
+                yield Jump(step, came, went, leaves)
+
+
+def _largest(gradients: Sequence[Gradient | None]) -> float | None:
+    """The largest RMS of gradients, as far as known and finite; None where none is."""
+    return max((size for gradient in gradients if (size := rms(gradient)) is not None), default=None)
+
+
+def _arrivals(graph: Graph, steps: Sequence[Step]) -> Iterator[tuple[int, float]]:
+    """The leaves that gradients were sent to, and their RMS where it is known."""
+    nodes = graph.trace.nodes
+    for step in steps:
+        for (target, _), gradient in zip(nodes[step.node].edges, step.sent, strict=False):
+            leaf = None if target is None else nodes[target].leaf
+            if leaf is not None and (size := rms(gradient)) is not None:
+                yield leaf, size
+
+
+class _Sent:
+    """Where gradients of some size went in one backward."""
+
+    def __init__(self, graph: Graph, steps: Sequence[Step], least: float) -> None:
+        self._graph, self._least = graph, least
+        self._steps = {step.node: step for step in steps}
+
+    def leaves(self, step: Step) -> tuple[int, ...]:
+        """The leaves that large gradients reach from a step, by steps that send none but large ones."""
+        queue, found = [step], dict[int, None]()
+        seen = {step.node}
+        for one in queue:
+            edges = zip(self._graph.trace.nodes[one.node].edges, one.sent, strict=False)
+            for target in (t for (t, _), gradient in edges if t is not None and (rms(gradient) or 0.0) >= self._least):
+                leaf = self._graph.trace.nodes[target].leaf
+                if leaf is not None:
+                    found[leaf] = None
+                elif target not in seen and target in self._steps:
+                    seen.add(target)
+                    queue.append(self._steps[target])
+        return tuple(found)
+
+
+def _is_scaling(graph: Graph, node: int) -> bool:
+    """Whether a node multiplies by, or divides by, a scale that follows no leaf: `x / 1e-9`, that of a GradScaler."""
+    row = graph.trace.nodes[node]
+    if row.name not in SCALINGS or sum(target is not None for target, _ in row.edges) > 1:
+        return False
+    inputs = () if row.call is None else graph.trace.calls[row.call].inputs
+    others = [t for t in inputs if not graph.trace.tensors[t].requires_grad]
+    return not any(source.requires_grad for source in graph.sources_of(others))
+
+
+def _jump(graph: Graph, here: Place | None, made: Place | None, jump: Jump) -> Finding:
+    node = graph.trace.nodes[jump.step.node]
+    names = list(dict.fromkeys(name for t in jump.leaves if (name := graph.name(t))))[:LEAVES_NAMED]
+    result = graph.node_tensor(node.id)
+    tensors = (*((result.id,) if result is not None else ()), *jump.leaves[:LEAVES_NAMED])
+    data = {
+        "node": tag("node", node.id), "here": at(here), "made": at(made), "times": 1,
+        "layer": tag("layer", layer(graph, node.id)), "layer_first": tag("layer", None),
+        "first": jump.first, "last": jump.last, "ratio": jump.ratio, "leaves": tag("names", names),
+    }  # fmt: skip
+    return Finding(
+        "AG604", "warning", jump.step.at, data, "jumps", places=ends(made, here), tensors=tuple(dict.fromkeys(tensors)),
+        nodes=(node.id,), calls=() if node.call is None else (node.call,), backwards=(jump.step.backward,),
     )  # fmt: skip

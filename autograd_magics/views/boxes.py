@@ -78,7 +78,7 @@ class Box:
     def measure(self) -> None:
         """Set the sizes that the texts need."""
         said = (self.name, self.above, self.below, self.room, self.above_figures, self.below_figures)
-        texts = [width(t, TEXT_PX) for t in said if t]
+        texts = [width(t, TEXT_PX) for t in said if t] if any(said) else []
         if self.shape == "wire":
             self.cw, self.ch = max([26.0, *(w + 14 for w in texts)]), 2.0
         elif self.shape == "circle":

@@ -46,11 +46,11 @@ def groups(pictures: Iterable[Picture], *, whole: bool) -> list[Group]:
     return [group for _, _, group in found]
 
 
-def notices(phrases: Phrases, told: int, left_out: int, ledgers: int) -> list[str]:
+def hints(phrases: Phrases, told: int, left_out: int, ledgers: int) -> list[str]:
     """Sentences that say what is left out, and how to see it: details of items, stories of leaves."""
     found = []
     if left_out:
-        found.append(phrases.text("view.brief", n=told, total=told + left_out))
+        found.append(phrases.text("view.hint_details", n=told, total=told + left_out))
     if ledgers == settings.limits.leaves and (total := _stories(phrases)) > ledgers:
         found.append(phrases.text("view.brief_leaves", n=ledgers, total=total))
     return found

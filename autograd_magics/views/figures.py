@@ -31,10 +31,13 @@ def rows(phrases: Phrases, row: Tensor | Gradient) -> list[tuple[str, str]]:
     found = [(key, phrases.number(value)) for key, value in known if value is not None]
     if stats.min is not None:
         found.append((f"range{of}", f"{phrases.number(stats.min)} … {phrases.number(stats.max)}"))
-    found.append(("zeros", _share(stats.zeros, stats)))
+    about = "≈ " if stats.sampled else ""
+    found.append(("zeros", about + _share(stats.zeros, stats)))
     odd = stats.nan + stats.inf + stats.neg_inf
     told = format.odd_text(stats, phrases.minus)
     found.append(("odd", f"{told} ({percent(odd, stats.elements)})" if odd else phrases.text("view.stats_none")))
+    if stats.sampled:
+        found.append(("sampled", phrases.text("view.stats_sampled", count=stats.sampled)))
     return found
 
 

@@ -274,7 +274,7 @@ def _scale(numbers: list[float]) -> Json | None:
 
 # -- folded modules ----------------------------------------------------------------------------
 def fold(phrases: Phrases, nodes: Iterable[int]) -> str:
-    """The gradients that reached these nodes: `∇ 2e−5 … 0.01`, `∇ 0 ×3`, `⚠ NaN ×2`; empty where none is known."""
+    """The gradients that reached these nodes: `∇ 2e−5 … 0.01 · 0 ×3`, `⚠ NaN ×2`; empty where none is known."""
     return folded(phrases, health.of_nodes(phrases.graph, nodes))
 
 
@@ -285,7 +285,6 @@ def folded(phrases: Phrases, known: health.Summary | None) -> str:
     odd = [f"{name} ×{count}" for count, name in ((known.nan, "NaN"), (known.inf, "Inf")) if count]
     if odd:
         return f"{format.ODD} {' '.join(odd)}"
-    if known.zeros:
-        return f"∇ 0 ×{known.zeros}"
     ends = dict.fromkeys(format.number(end, phrases.minus, 1) for end in (known.low, known.high) if end is not None)
-    return f"∇ {' … '.join(ends)}"
+    zeros = [f"0 ×{known.zeros}"] if known.zeros else []
+    return f"∇ {' · '.join([*filter(None, [' … '.join(ends)]), *zeros])}"

@@ -25,6 +25,10 @@ MARKS = 40
 """Signs for NaN, Inf and zeros that are drawn in a row, and names of such layers in a sentence."""
 NAMED = 3
 KINDS = ("weights", "biases", "outputs")
+POINTS = "biases"
+"""A kind that is drawn as points: before a batch norm they are noise, and a line through it would hide the others."""
+POINT, BELOW = "m-2,0h4m-2,-2v4", "m-2.5,-1.5h5l-2.5,3z"
+"""Signs around a place: a point, and one that lies below the scale."""
 
 WIDTH, LEFT, RIGHT, TOP, PANEL, ROW, FOOT = 320, 44, 8, 18, 112, 12, 16
 """Sizes in px: of the drawing, its margins, the title, the scale, a row for what is not on it, the names below."""
@@ -139,7 +143,9 @@ class _Drawing:
     def __init__(self, phrases: Phrases, layers: Sequence[Layer], kinds: Sequence[str], sizes: Sequence[float]) -> None:
         self.phrases, self.layers, self.kinds = phrases, layers, kinds
         self.low, self.high = math.floor(min(sizes)), math.ceil(max(sizes))
-        self.high += self.high == self.low
+        if lines := [size for _, known in self._shown(POINTS) if (size := _size(known)) is not None]:
+            self.low = max(self.low, math.floor(min(lines)) - 1)
+        self.high += self.high <= self.low
         shown = [known for _, known in self._shown()]
         self.top = TOP + ROW * any(known.odd for known in shown)
         self.bottom = self.top + PANEL
@@ -160,9 +166,9 @@ class _Drawing:
             "width": WIDTH, "height": self.end + FOOT, "axes": axes, "faint": faint, "lines": lines, "texts": texts
         }  # fmt: skip
 
-    def _shown(self) -> Iterator[tuple[int, Figures]]:
+    def _shown(self, without: str = "") -> Iterator[tuple[int, Figures]]:
         for i, layer in enumerate(self.layers):
-            yield from ((i, layer.found[kind]) for kind in self.kinds if kind in layer.found)
+            yield from ((i, layer.found[kind]) for kind in self.kinds if kind in layer.found and kind != without)
 
     def _signs(self, y: float, sign: str, label: str, places: Sequence[int]) -> list[Json]:
         """Signs for what has no place on the scale, in a row of their own."""
@@ -186,6 +192,9 @@ class _Drawing:
 
     def _line(self, kind: str) -> Json:
         known = [(i, layer.found[kind]) for i, layer in enumerate(self.layers) if kind in layer.found]
+        line: Json = {"label": self._sentence(kind, known), "dash": KINDS.index(kind)}
+        if kind == POINTS:
+            return {**line, "d": self._points(known), "sample": f"M13 4{POINT}"}
         runs: list[list[str]] = [[]]
         for i, one in known:
             size = _size(one)
@@ -194,7 +203,12 @@ class _Drawing:
             else:
                 runs[-1].append(f"{self._x(i)} {self._y(size)}")
         path = "".join(f"M{'L'.join(run if len(run) > 1 else run * 2)}" for run in runs if run)
-        return {"d": path, "label": self._sentence(kind, known), "dash": KINDS.index(kind)}
+        return {**line, "d": path}
+
+    def _points(self, known: Sequence[tuple[int, Figures]]) -> str:
+        at = [(self._x(i), size) for i, one in known if (size := _size(one)) is not None]
+        signs = [(f"M{x} {self._y(max(size, self.low))}", BELOW if size < self.low else POINT) for x, size in at]
+        return "".join(place + sign for place, sign in signs)
 
     def _sentence(self, kind: str, known: Sequence[tuple[int, Figures]]) -> str:
         """What a line shows, in words."""
@@ -210,6 +224,8 @@ class _Drawing:
             between = {ends["low"], ends["high"]} != {sizes[0], sizes[-1]}
             keys = ["view.h_line", *(["view.h_line_ends"] if between else [])]
             said = [phrases.text(key, what=what, n=len(known), **data) for key in keys]
+        if below := sum(size < self.low for _, one in known if (size := _size(one)) is not None):
+            said.append(phrases.text("view.h_line_below", n=below))
         said += self._alarm("view.h_line_odd", (i for i, one in known if one.odd))
         said += self._alarm("view.h_line_zero", (i for i, one in known if one.all_zero))
         return " ".join(said)

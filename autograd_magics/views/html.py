@@ -38,7 +38,9 @@ LEVEL = 6
 """Of compression: 9 takes several times as long for a twentieth less."""
 
 _CODE = re.compile(r"`([^`]*)`")
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; worker-src blob:"
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; worker-src blob:"
+)
 """A page of ours cannot reach anything outside itself, whatever stands in it."""
 _BODY = "margin:16px;font-family:system-ui,sans-serif"
 

@@ -45,7 +45,7 @@ def payload(report: Report) -> Json:
     groups = brief.groups(report.pictures.values(), whole=not left_out)
     details |= {group.id: {**group.about, "findings": []} for group in groups}
     columns = brief.Columns(phrases, items).data() if left_out else None
-    notices = [*tables.notices(phrases, report.trouble), *brief.notices(phrases, len(known), left_out, len(ledgers))]
+    hints = brief.hints(phrases, len(known), left_out, len(ledgers))
     fare = health.payload(phrases, items, pictures, set(details))
     data = {
         "format": FORMAT,
@@ -57,7 +57,8 @@ def payload(report: Report) -> Json:
         "cell": tables.cell(phrases),
         "summary": tables.summary(phrases),
         "headline": report.headline,
-        "notices": notices,
+        "notices": tables.notices(phrases, report.trouble),
+        **({"hints": hints} if hints else {}),
         "pictures": pictures,
         "details": details,
         **({"columns": columns} if columns is not None else {}),

@@ -60,6 +60,52 @@ def _box(random: Random, index: int) -> Box:
     return box
 
 
+def model() -> Tree:
+    """Blocks that something skips, with layers in them, calls with parameters around them, and their gradients."""
+    made = Tree()
+    data = _item(made, -1, "pill", "x")
+    data = _call(made, -1, "stem", [data], 2)
+    for name in ("first", "second"):
+        block = _open(made, -1, name)
+        inner = _open(made, block, "layers")
+        there = _call(made, inner, "linear", [_call(made, inner, "linear", [data], 2)], 2)
+        data = _call(made, block, "+", [_call(made, block, "norm", [there], 4), data], 0)
+    mask = _item(made, -1, "pill", "mask")
+    both = _open(made, -1, "both")
+    data = _call(made, both, "*", [_call(made, both, "tanh", [mask], 1), _call(made, both, "linear", [data], 2)], 0)
+    data = _call(made, -1, "head", [data], 2)
+    data = _call(made, -1, "matmul", [data, _call(made, -1, "T", [_item(made, -1, "pill", "w")], 0)], 0)
+    back = _open(made, -1, "back")
+    data = _call(made, back, "node", [_call(made, back, "node", [data], 0, 2)], 0, 1)
+    _call(made, _open(made, -1, "last"), "node", [_call(made, -1, "node", [data], 0, 2)], 0, 1)
+    for group in made.groups:
+        group.measure()
+    return made
+
+
+def _open(made: Tree, parent: int, label: str) -> int:
+    index = len(made.groups)
+    made.groups.append(Group(f"g{index}", parent, "module", label, "Block", first=len(made.boxes)))
+    return index
+
+
+def _item(made: Tree, scope: int, shape: str, label: str) -> int:
+    box = Box(f"t{len(made.boxes)}", shape, "call", label, above="float32[2,3]", below="0.25")
+    box.measure()
+    made.boxes.append(box)
+    made.scope.append(scope)
+    return len(made.boxes) - 1
+
+
+def _call(made: Tree, scope: int, label: str, operands: list[int], parameters: int, gradients: int = 0) -> int:
+    """A call that is given these and parameters of its own, and gives gradients to parameters; returns its index."""
+    given = [*operands, *(_item(made, scope, "pill", "weight") for _ in range(parameters))]
+    call = _item(made, scope, "rect", label)
+    made.links += [(operand, call, "data") for operand in given]
+    made.links += [(call, _item(made, scope, "pill", "grad"), "data") for _ in range(gradients)]
+    return call
+
+
 def opened(tree: Tree, seed: int) -> list[list[int]]:
     """Sets of open groups: none, all, and two at random."""
     random = Random(seed)
@@ -84,8 +130,7 @@ def fixtures() -> list[dict[str, Any]]:
     """Some small and some larger trees."""
     found = []
     sizes = [(3, 1), (6, 1), (9, 2), (14, 2), (20, 3), (30, 3), (45, 4), (60, 3)]
-    for seed, (size, depth) in enumerate(sizes):
-        made = tree(seed, size, depth)
+    for seed, made in enumerate([*(tree(seed, *size) for seed, size in enumerate(sizes)), model()]):
         found.append({"tree": made.data(), "cases": [case(made, groups) for groups in opened(made, seed)]})
     return found
 

@@ -188,3 +188,126 @@ def test_no_operation_waits_or_is_refused_as_not_deterministic() -> None:
     waiting = {"_local_scalar_dense", "nonzero", "item", "lift_fresh", "scalar_tensor", "where", "is_nonzero", "index"}
     refused = {"histc", "bincount", "scatter_add", "index_put", "cumsum", "median", "adaptive_avg_pool2d", "mm"}
     assert "count_nonzero" in used and not used & (waiting | refused)
+
+
+# -- at once, in the host's memory -------------------------------------------------------------
+def quick(tensor: torch.Tensor) -> Stats | None:
+    before, version = tensor.detach().clone(), tensor._version
+    found = figures.at_once(tensor)
+    assert tensor._version == version and torch.equal(tensor.detach().nan_to_num(), before.nan_to_num())
+    if found is None:
+        return None
+    assert len(found[0]) == figures.length(tensor.shape, False)
+    return figures.stats(found[0], tensor.shape, found[1], False)
+
+
+def same(found: Stats | None, expected: Stats) -> None:
+    """All elements were looked at, and double precision has the last word."""
+    assert found is not None
+    for name in ("elements", "min", "max", "zeros", "nan", "inf", "neg_inf", "sampled"):
+        assert getattr(found, name) == getattr(expected, name)
+    for mine, other in ((found.mean, expected.mean), (found.std, expected.std)):
+        assert mine == (None if other is None else pytest.approx(other, rel=1e-9, abs=1e-12))
+
+
+@pytest.mark.parametrize("dtype", sorted(figures.QUICK, key=str), ids=str)
+@pytest.mark.parametrize("shape", [(35,), (7, 41), (3, 5, 6), (256, 256)], ids=str)
+def test_at_once_they_are_the_same(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    tensor = made(dtype, *shape)
+    tensor.view(-1)[3:9] = 0
+    same(quick(tensor), stats(tensor, charts=False))
+
+
+@pytest.mark.parametrize("look", [look for look in LOOKS if look not in ("conjugate", "negative")])
+def test_at_once_views_are_looked_at_as_they_are(look: str) -> None:
+    base = made(torch.float32, 60, 44)
+    same(quick(LOOKS[look](base)), stats(LOOKS[look](base), charts=False))
+
+
+@pytest.mark.parametrize("value", [0.0, 2.5, -1e-9])
+@pytest.mark.parametrize("count", [30, figures.EXACT + 1])
+def test_at_once_equal_elements_need_no_second_look(value: float, count: int) -> None:
+    tensor = torch.full((count,), value, dtype=torch.float64)
+    same(quick(tensor), stats(tensor, charts=False))
+
+
+@pytest.mark.parametrize("tensor", [
+    torch.tensor([1e308, -1e308] * 15, dtype=torch.float64), torch.tensor([1e9 + 1, 1e9 - 1] * 50, dtype=torch.float64),
+    torch.tensor([2**62 + 5, -(2**61)] * 20), torch.arange(50) + 10**15, torch.full((40,), 1e-40),
+], ids=["overflow", "far from zero", "large integers", "far integers", "denormal"])  # fmt: skip
+def test_at_once_in_double_precision(tensor: torch.Tensor) -> None:
+    same(quick(tensor), stats(tensor, charts=False))
+
+
+@pytest.mark.parametrize("tensor", [
+    torch.empty(0, 30), torch.zeros(30, dtype=torch.bool), torch.zeros(30, dtype=torch.complex64),
+    torch.complex(torch.ones(30), torch.ones(30)).conj().imag, torch.zeros(30, device="meta"),
+], ids=["empty", "bool", "complex", "negative", "meta"])  # fmt: skip
+def test_at_once_says_what_is_not_its_own(tensor: torch.Tensor) -> None:
+    assert figures.at_once(tensor) is None
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_one_element_that_is_not_finite_is_never_missed(bad: float, gaps: bool, dtype: torch.dtype) -> None:
+    base = torch.randn(520, 2 * 260).to(dtype)
+    tensor = base[:, :260] if gaps else base
+    for place in (0, 1, tensor.numel() // 2 + 7, tensor.numel() - 1):
+        row, column = divmod(place, tensor.size(1))
+        kept = tensor[row, column].clone()
+        tensor[row, column] = bad
+        assert quick(tensor) is None  # so every element is counted
+        tensor[row, column] = kept
+    assert quick(tensor) is not None
+
+
+@pytest.mark.parametrize("shape", [(2**17,), (512, 768), (300, 37, 11), (512, 512), (8192, 9)], ids=str)
+@pytest.mark.parametrize("look", ["contiguous", "transposed", "gaps"])
+def test_of_larger_ones_an_even_sample(shape: tuple[int, ...], look: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "CHUNK", 50_000)
+    torch.manual_seed(0)
+    tensor = (torch.randn(*shape[:-1], shape[-1] * (2 if look == "gaps" else 1)) + 0.5).relu_()
+    if look == "gaps":
+        tensor = tensor[..., : shape[-1]]
+    elif look == "transposed":
+        tensor = tensor.movedim(-1, 0)
+    found, exact = quick(tensor), stats(tensor, charts=False)
+    assert found is not None and exact.sampled is None
+    assert found.sampled is not None and figures.SAMPLE / 1.3 <= found.sampled <= figures.SAMPLE
+    assert (found.elements, found.min, found.max, found.nan) == (exact.elements, exact.min, exact.max, 0)
+    assert exact.mean is not None and exact.std is not None and found.mean is not None
+    assert abs(found.mean - exact.mean) < 4 * exact.std / math.sqrt(found.sampled)
+    assert found.std == pytest.approx(exact.std, rel=0.05)
+    assert found.zeros / found.elements == pytest.approx(exact.zeros / exact.elements, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(512, 768), (1024, 64), (3, 65536), (4096, 37)], ids=str)
+def test_every_column_has_its_share_of_the_sample(shape: tuple[int, int]) -> None:
+    large = torch.arange(float(shape[1])).expand(max(shape[0], 2**17 // shape[1]), -1).contiguous()
+    found = quick(large)
+    assert found is not None and found.sampled is not None
+    assert found.mean == pytest.approx((shape[1] - 1) / 2, rel=0.02)
+
+
+def test_zeros_of_a_sample_are_never_all() -> None:
+    tensor = torch.zeros(2**18)
+    tensor[1::2] = 1.0
+    tensor[::33] = 0.0
+    found = quick(tensor)
+    assert found is not None and (found.min, found.max) == (0.0, 1.0) and 2**17 < found.zeros < 2**18
+
+
+def test_what_is_expanded_is_small() -> None:
+    found = figures.at_once(torch.tensor([2.5, 0.0])[:, None].expand(-1, 10**12))
+    assert found is not None and found == ([2, 1.25, 3.125, 0.0, 2.5, 1, 0, 0, 0], 10**12)
+
+
+def test_a_tensor_with_hardly_anything_in_it_is_not_told_by_a_sample() -> None:
+    tensor = torch.zeros(1000, 1000)
+    tensor[3, 7] = 2.0
+    assert figures.at_once(tensor) is None
+    numbers, times = figures.figures(tensor, False)
+    told = figures.stats(numbers.tolist(), tensor.shape, times, False)
+    assert (told.zeros, told.sampled) == (999_999, None)
+    assert told.std == pytest.approx(float(tensor.double().std()))

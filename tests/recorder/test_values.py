@@ -216,8 +216,9 @@ def test_memory_that_is_not_there_leaves_the_value_out(monkeypatch: pytest.Monke
     def full(*_: Any) -> Any:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(values.figures, "figures", full)
-    assert Values("stats").of(torch.ones(50)) is None
+    for name in ("figures", "at_once"):
+        monkeypatch.setattr(values.figures, name, full)
+    assert Values("stats").of(torch.ones(50)) is None and Values("all").of(torch.ones(50)) is None
 
 
 # -- the budget --------------------------------------------------------------------------------
@@ -365,9 +366,10 @@ def test_it_works_where_the_user_wants_only_deterministic_operations() -> None:
 @pytest.mark.parametrize("around", [torch.inference_mode, torch.no_grad, lambda: torch.autocast("cpu")])
 def test_figures_do_not_depend_on_what_is_switched_on_around_them(around: Callable[[], Any]) -> None:
     tensor = torch.randn(1000)
-    alone = stats_of(Values("all").of(tensor))
-    with around():
-        assert stats_of(Values("all").of(tensor)) == alone
+    for policy in ("stats", "all"):
+        alone = stats_of(Values(policy).of(tensor))
+        with around():
+            assert stats_of(Values(policy).of(tensor)) == alone
 
 
 # -- plain data --------------------------------------------------------------------------------

@@ -14,6 +14,26 @@ J = (x ** 2).sum()
 J.backward()
 print(x.grad)
 
+### cross entropy by hand, with a bound in the logarithm that certain wrong answers reach
+logits = torch.tensor([[200.0, 0.0, -200.0], [0.0, 1.0, 2.0]], requires_grad=True)
+target = torch.nn.functional.one_hot(torch.tensor([2, 1]), 3)
+loss = -(target * torch.log(torch.softmax(logits, dim=1) + 1e-12)).sum(dim=1).mean()
+loss.backward()
+print(logits.grad)
+
+### unit vectors with a bound that keeps the slope small too
+v = torch.zeros(4, 3, requires_grad=True)
+u = v / v.norm(dim=1, keepdim=True).clamp(min=1e-3)
+loss = (u - 1).pow(2).mean()
+loss.backward()
+print(v.grad)
+
+### lengths in nanometres, given in metres
+x = torch.tensor([1.1e-9, 2.3e-9, 3.0e-9], requires_grad=True)
+loss = ((x / 1e-9 - torch.tensor([1.0, 2.0, 3.0])) ** 2).mean()
+loss.backward()
+print(x.grad)
+
 ### several leaves, some of them no leaves of autograd
 x = torch.randn(8, 3)
 y = torch.randn(8, 1)

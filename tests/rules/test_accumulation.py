@@ -98,3 +98,74 @@ def test_a_gradient_set_to_none_in_a_cell_of_its_own_is_the_cause() -> None:
     assert last == [("AG205", "warning", "skipped"), ("AG701", "warning", "never")]
     assert run("loss_of().backward()", STEP, ZERO, STEP)[-1] == [("AG701", "warning", "never")]
     assert run(ZERO, "loss_of().backward()", STEP, ZERO) == [[]] * 4
+
+
+# -- how many ------------------------------------------------------------------------------------
+BY_HAND = """
+x = torch.tensor(1.0, requires_grad=True)
+for i in range(1, {n} + 1):
+    {clear}
+    y = i * x
+    y.backward()
+    print(x.grad)
+"""
+TRAINED = """
+w = torch.ones(2, requires_grad=True)
+optimizer = torch.optim.SGD([w], lr=0.001)
+for i in range({n}):
+    {clear}
+    loss = (w * w).sum()
+    loss.backward()
+    optimizer.step()
+"""
+COUNTS = {
+    "never": (BY_HAND, 6, "pass", 5),
+    "set to None every third time": (BY_HAND, 9, "x.grad = None if i % 3 == 1 else x.grad", 6),
+    "zeroed every third time": (BY_HAND, 9, "x.grad.zero_() if i % 3 == 1 and i > 1 else None", 6),
+    "set to None once": (BY_HAND, 6, "if i == 4: x.grad = None", 4),
+    "deleted once": (BY_HAND, 6, "if i == 4: del x.grad", 4),
+    "zeroed through .data": (BY_HAND, 6, "if i == 4: x.grad.data.zero_()", 4),
+    "set to None before the last": (BY_HAND, 6, "if i == 6: x.grad = None", 4),
+    "optimizer zeroed once": (TRAINED, 6, "if i == 3: optimizer.zero_grad()", 4),
+    "optimizer zeroed every other time": (TRAINED, 6, "if i % 2 == 0: optimizer.zero_grad()", 3),
+    "a long loop": (BY_HAND, 120, "pass", 119),
+    "a long loop, set to None every tenth time": (BY_HAND, 100, "if i % 10 == 0: x.grad = None", 89),
+    "a long training": (TRAINED, 200, "pass", 199),
+    "a long training, zeroed once": (TRAINED, 200, "if i == 100: optimizer.zero_grad()", 198),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "n", "clear", "added"), COUNTS.values(), ids=COUNTS)
+def test_every_backward_that_added_to_an_old_gradient_is_counted(source: str, n: int, clear: str, added: int) -> None:
+    """Also one whose sum was thrown away before the next, and those of iterations that are not kept."""
+    notebook = Notebook()
+    trace = notebook.run(source.format(n=n, clear=clear))
+    assert notebook.errors == [None]
+    (found,) = [f for f in findings(trace) if f.code == "AG202"]
+    assert (found.severity, found.variant) == ("warning", "repeated_of")
+    assert (found.data["times"], found.data["all"]) == (added, n)
+
+
+def test_long_loops_are_not_kept_whole() -> None:
+    """Else the counts above would say nothing of what is left out."""
+    notebook = Notebook()
+    assert sum(loop.dropped for loop in notebook.run(TRAINED.format(n=200, clear="pass")).loops) > 100
+
+
+def test_sums_that_are_all_thrown_away_are_not_told() -> None:
+    """The loss of a generator brings gradients to the discriminator too."""
+    notebook = Notebook()
+    trace = notebook.run("""
+        d, g = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+        of_d, of_g = torch.optim.SGD([d], lr=0.1), torch.optim.SGD([g], lr=0.1)
+        def run(loss):
+            loss.backward()
+        for i in range(4):
+            of_d.zero_grad()
+            run((d * g.detach()).sum())
+            of_d.step()
+            of_g.zero_grad()
+            run((d * g).sum())
+            of_g.step()
+    """)
+    assert [f.code for f in findings(trace)] == []

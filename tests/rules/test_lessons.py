@@ -395,4 +395,4 @@ def test_a_loop_that_zeroes_some_times_is_counted_as_it_runs() -> None:
             x.grad.norm()
     """)
     (found,) = findings(trace)
-    assert (found.variant, found.data["times"], found.data["all"]) == ("repeated_of", 3, 6)  # the third was cleared
+    assert (found.variant, found.data["times"], found.data["all"]) == ("repeated_of", 4, 6)  # the third as well

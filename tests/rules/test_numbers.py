@@ -403,3 +403,66 @@ def test_without_modules_nothing_is_said_of_them(lang: str) -> None:
     trace = record_cell(CHAIN.format(weight=0.5, depth=20, step="torch.sigmoid(w * h)"))
     words = said(trace, "AG604", lang)
     assert "()" not in words and "（）" not in words and "None" not in words
+
+
+# -- AG604: one step -----------------------------------------------------------------------------
+ZERO = "v = torch.zeros(3, requires_grad=True)\n"
+SMALL = "v = torch.full((3,), 1e-14, requires_grad=True)\n"
+GRAD = "torch.autograd.grad(loss, v)"
+
+
+@pytest.mark.parametrize(("source", "node", "end"), [
+    (ZERO + "u = v / v.norm().clamp(min=1e-12)", "DivBackward0", "loss.backward()"),
+    (ZERO + "u = v / (v.norm() + 1e-12)", "DivBackward0", "loss.backward()"),
+    (ZERO + "u = torch.nn.functional.normalize(v, dim=0)", "DivBackward0", "loss.backward()"),
+    (ZERO + "u = torch.nn.functional.normalize(v, dim=0)", "DivBackward0", GRAD),
+    (ZERO + "u = (v + 1e-12).log()", "LogBackward0", "loss.backward()"),
+    (ZERO + "u = v.add(1e-20).sqrt()", "SqrtBackward0", "loss.backward()"),
+    (SMALL + "u = 1 / v", "ReciprocalBackward0", "loss.backward()"),
+    (SMALL + "u = v.pow(-0.5)", "PowBackward0", "loss.backward()"),
+])  # fmt: skip
+def test_one_step_that_multiplies_the_gradient(source: str, node: str, end: str) -> None:
+    trace = record_cell(f"{source}\nloss = u.sub(1).sum()\n{end}")
+    found = of(trace, "AG604")
+    assert (found.variant, found.severity, found.data["leaves"]) == ("jumps", "warning", {"names": ["v"]})
+    assert trace.nodes[found.nodes[0]].name == node
+    assert (line(trace, found, "made"), line(trace, found)) == (2, 4)
+    assert found.data["ratio"] == pytest.approx(found.data["last"] / found.data["first"]) and found.data["ratio"] >= 1e8
+
+
+def test_a_step_in_a_loop_is_told_once_and_names_its_layer() -> None:
+    source = """
+        class Unit(torch.nn.Module):
+            def forward(self, x):
+                return x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        model = torch.nn.Sequential(torch.nn.Linear(2, 3, bias=False), Unit())
+        with torch.no_grad():
+            model[0].weight.zero_()
+        for i in range(3):
+            model.zero_grad()
+            loss = (model(torch.ones(4, 2)) - 1).pow(2).mean()
+            loss.backward()
+    """
+    trace = record_cell(source)
+    found = of(trace, "AG604")
+    assert (found.variant, found.data["layer"]) == ("jumps", {"layer": "model[1]"})
+    assert found.data["leaves"] == {"names": ["model[0].weight"]} and line(trace, found, "made") == 4
+    for lang in LANGUAGES:
+        words = said(trace, "AG604", lang)
+        assert "`DivBackward0`" in words and "`model[1]`" in words and "1e12" in words
+
+
+@pytest.mark.parametrize("source", [
+    SMALL + "(3 * torch.log(v)).tanh().sub(1).sum().backward()",  # tanh lets nothing through
+    ZERO + "(v * 1e12).sum().backward()",  # a scale of the user's own
+    ZERO + "(v / torch.tensor(1e-12)).sum().backward()",
+    ZERO + "(v - 1e-9).div(1e-9).pow(2).mean().backward()",
+    ZERO + "torch.softmax(v * 400 + torch.tensor([0.0, 90.0, 200.0]), 0).add(1e-12).log().neg()[0].backward()",
+    ZERO + "v.square().sum().add(1e-20).sqrt().backward()",  # the slope is 1e10 at a gradient of 0
+    ZERO + "torch.nn.functional.normalize(v + 1, dim=0).sum().backward()",
+    ZERO + "n = v.norm()\ntorch.where(n > 0, v / torch.where(n > 0, n, 1.0), v).sum().backward()",
+    ZERO + "torch.nn.functional.layer_norm(v, (3,), eps=1e-5).sum().backward()",
+    ZERO + "(v - 1).sum().mul(65536.0).backward()",  # as a GradScaler does
+])  # fmt: skip
+def test_steps_that_scale_as_they_should(source: str) -> None:
+    assert "AG604" not in codes(record_cell(source))

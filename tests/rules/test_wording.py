@@ -65,6 +65,7 @@ CELLS = {
     "AG603.clamp": GATE.format("x.clamp(0, 1)"),
     "AG604.vanishes": W + "h = w\nfor i in range(20): h = 0.3 * h\nh.sum().backward()",
     "AG604.explodes": W + "h = w\nfor i in range(20): h = 3 * h\nh.sum().backward()",
+    "AG604.jumps": "v = torch.zeros(3, requires_grad=True)\n(v / v.norm().clamp(min=1e-12) - 1).sum().backward()",
     "AG701.never": OPT + "opt.step()",
     "AG701.before": OPT + "opt.step()\n(w * 2).sum().backward()",
     "AG701.repeated": OPT + "(w * w).sum().backward()\nopt.step()\nopt.zero_grad()\nopt.step()",

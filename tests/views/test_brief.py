@@ -46,7 +46,7 @@ def test_a_large_recording_has_columns_and_few_details(trace: Trace) -> None:
 
 def test_it_says_what_is_left_out_and_how_to_see_it(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
     total = 2 * STEPS + 3  # calls, nodes and the AccumulateGrad, the leaf, the backward; results stand on wires
-    (said,) = [notice for notice in shown(trace)["notices"] if "AutogradMagics.details" in notice]
+    (said,) = [hint for hint in shown(trace)["hints"] if "AutogradMagics.details" in hint]
     wanted = int(said.partition("details = ")[2].partition("`")[0])
     assert wanted >= total
     assert f"{settings.limits.details} of {wanted} items" in said
@@ -54,7 +54,7 @@ def test_it_says_what_is_left_out_and_how_to_see_it(trace: Trace, monkeypatch: p
     whole = shown(trace)
     assert sum(item[0] in "tcnb" for item in whole["details"]) == wanted
     assert "columns" not in whole
-    assert whole["notices"] == []
+    assert "hints" not in whole
 
 
 def test_no_link_leads_nowhere(trace: Trace) -> None:
@@ -86,7 +86,7 @@ def test_a_small_recording_is_told_whole() -> None:
     cell.call("w", "mul", (cell.leaf("w", [1.0]),), [2.0], node="MulBackward0")
     data = payload(report(cell))
     assert "columns" not in data
-    assert data["notices"] == []
+    assert "hints" not in data
 
 
 def test_many_leaves_have_their_stories_told_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,4 +97,4 @@ def test_many_leaves_have_their_stories_told_up_to_a_limit(monkeypatch: pytest.M
     cell.backward("y", y, {y: [1.0], **dict.fromkeys(leaves, [1.0])})
     data = payload(report(cell))
     assert [row["name"] for row in data["gradients"]] == ["a", "b", "c"]
-    assert [notice for notice in data["notices"] if "3 of 5 leaves" in notice and "leaves = 5" in notice]
+    assert [hint for hint in data["hints"] if "3 of 5 leaves" in hint and "leaves = 5" in hint]

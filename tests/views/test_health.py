@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from autograd_magics.graph import Graph
+from autograd_magics.health import received
 from autograd_magics.report import Report
 from autograd_magics.trace import Trace
-from autograd_magics.views import health
+from autograd_magics.views import health, health_plot
 from autograd_magics.views.items import Items
 from autograd_magics.views.languages import multilingual, spoken
 from autograd_magics.views.payload import payload
@@ -40,6 +41,13 @@ model = torch.nn.Sequential(*[torch.nn.Linear(16, 16) for _ in range(4)], torch.
 h = model(torch.randn(32, 16))
 loss = (h * 0).sqrt().sum() + h.pow(2).mean()
 loss.backward()
+"""
+NORMED = """
+torch.manual_seed(0)
+nn = torch.nn
+parts = [m for _ in range(4) for m in (nn.Linear(16, 16), nn.BatchNorm1d(16, affine=False), nn.ReLU())]
+model = nn.Sequential(*parts, nn.Linear(16, 1))
+model(torch.randn(32, 16)).pow(2).mean().backward()
 """
 RECURRENT = """
 torch.manual_seed(0)
@@ -180,6 +188,17 @@ def test_what_has_no_place_on_the_scale_has_a_sign_at_its_edge() -> None:
     assert len(signs) == 2 and min(text["y"] for text in signs) > max(y for _, y in points(plot["lines"][0]))
 
 
+def test_biases_before_a_batch_norm_do_not_squeeze_the_weights() -> None:
+    """Their gradients are rounding errors: points, and those far below the weights at the edge of the scale."""
+    weights, biases, outputs = told(NORMED)["plot"]["lines"]
+    scale = [float(text["text"].replace("−", "-")) for text in told(NORMED)["plot"]["texts"] if "1e" in text["text"]]
+    assert min(scale) >= 1e-5
+    assert biases["d"].count(health_plot.BELOW) == 4 and biases["d"].count(health_plot.POINT) == 1
+    assert "▾: below the scale (4)." in biases["label"] and "▾" not in weights["label"] + outputs["label"]
+    assert len(points(biases)) == 5 and max(y for _, y in points(biases)) >= max(y for _, y in points(weights))
+    assert "sample" in biases and "sample" not in weights
+
+
 def test_the_steps_of_a_recurrent_net_are_told_apart() -> None:
     (line,) = told(RECURRENT)["plot"]["lines"]
     assert len(points(line)) == 30 and "(cell #1)" in line["label"] and "(cell #30)" in line["label"]
@@ -230,7 +249,9 @@ def test_a_folded_group_has_the_worst_of_its_inside_else_the_median() -> None:
 def test_facts_of_a_fold() -> None:
     report = Report(recorded(DEAD), lang="en")
     nodes = [node.id for node in report.trace.nodes]
-    assert re.fullmatch(r"∇ 0 ×\d+", health.fold(report.phrases, nodes))
+    assert re.fullmatch(r"∇ 8e−5 … 1 · 0 ×21", health.fold(report.phrases, nodes))
+    zero = [node for node in nodes if (known := received(report.graph, node)) is not None and known.all_zero]
+    assert health.fold(report.phrases, zero) == "∇ 0 ×21"
     good = Report(recorded(DEEP), lang="en")
     assert re.fullmatch(r"∇ \d+e−\d+ … 1", health.fold(good.phrases, [node.id for node in good.trace.nodes]))
     bad = Report(recorded(NAN), lang="en")

@@ -142,3 +142,27 @@ def test_hostile_text_never_becomes_markup() -> None:
 def test_backticks_make_code_and_nothing_else_does() -> None:
     assert html.rich("use `a < b` & *c*") == "use <code>a &lt; b</code> &amp; *c*"
     assert html.rich("one ` alone") == "one ` alone"
+
+
+@pytest.mark.parametrize("leaves", [3, html.LEDGERS, 900])
+def test_what_is_read_without_scripts_stays_short(leaves: int) -> None:
+    """A browser reads all of it before it draws the first picture."""
+    cell = Cell("loss = sum(weights)\nloss.backward()")
+    weights = tuple(cell.leaf(f"w{i}", [1.0]) for i in range(leaves))
+    loss = cell.call("sum(weights)", "stack", weights, [9.0], name="loss", node="StackBackward0")
+    for _ in range(12):
+        cell.backward("loss.backward()", loss, {loss: [1.0], **dict.fromkeys(weights, [1.0])})
+    parsed = Parsed(html.to_html(report(cell)))
+    told = [one for one in parsed.text.splitlines() if re.match(r"w\d+\.grad", one)]
+    assert len(told) == min(leaves, html.LEDGERS)
+    assert len(parsed.tags) < 5_000
+    more = f"The gradients of {leaves - html.LEDGERS} more leaves are not listed here."
+    assert (more in parsed.text) == (leaves > html.LEDGERS)
+
+
+def test_many_findings_are_told_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, finding = added_again()
+    many = [finding] * 3
+    assert "more finding" not in html.to_html(report(cell, *many))
+    monkeypatch.setattr(html, "FINDINGS", 1)
+    assert "2 more findings are not listed here." in html.to_html(report(cell, *many))

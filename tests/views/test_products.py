@@ -263,11 +263,42 @@ def test_what_is_no_name_stands_in_parentheses() -> None:
     assert not any("∂x*x" in label or "∂(x*x)." in label for label in labels)
 
 
-def test_a_root_without_a_name_is_not_written_twice() -> None:
-    assert "(x*x).exp().sum().backward() begins: the root itself: 1" in captions(record_cell(EXPRESSION))
+ROOTS = {
+    "en": ("the root itself", "came in at the root"), "pt_BR": ("a própria raiz", "entrou na raiz"),
+    "es": ("la propia raíz", "entró en la raíz"), "zh_CN": ("根自身", "在根处传入"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["x", "net.0.weight", "x[0, 1]", "params['w']", "Wᵀ", "重み"])
+@pytest.mark.parametrize("lang", ROOTS)
+def test_a_root_without_a_name_is_not_written_twice(lang: str) -> None:
+    trace = record_cell(EXPRESSION)
+    itself, came_in = ROOTS[lang]
+    data = payload(Report(trace, lang=lang))
+    assert any(f": {itself}" in said or f"：{itself}" in said for said in data["timeline"]["captions"])
+    (root,) = trace.backwards[0].roots
+    node = f"n{trace.tensors[root].node}"
+    labels = {item: [row["label"] for row in one["rows"]] for item, one in data["details"].items()}
+    assert came_in in labels[node] and itself in labels[f"t{root}"]
+    twice = "∂((x*x).exp().sum())/∂((x*x).exp().sum())"
+    assert not any(twice in label for found in labels.values() for label in found)
+    assert not any(twice in said for said in data["timeline"]["captions"])
+
+
+def test_a_hook_on_a_root_without_a_name() -> None:
+    trace = record_cell(X + """
+def twice(g): return 2 * g
+def hooked(t):
+    t.register_hook(twice)
+    return t
+hooked(x * x).backward(torch.ones(2))
+""")
+    (root,) = trace.backwards[0].roots
+    assert details(trace, f"n{trace.tensors[root].node}")[:2] == [
+        ("came in at the root, before hook twice", "[1 1]"), ("after hook twice", "[2 2]"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["x", "net[0].weight", "h[2].mlp[0].bias", "x[0, 1]", "params['w']", "Wᵀ", "重み"])
 def test_names_stand_by_themselves(name: str) -> None:
     cell = Cell(name)
     tensor = cell.leaf(name, [1.0])

@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
+from autograd_magics import settings, texts
 from autograd_magics.report import Report
 from autograd_magics.views import dot, format
 from autograd_magics.views.boxes import Picture
-from autograd_magics.views.languages import multilingual, spoken
+from autograd_magics.views.languages import multilingual, said, spoken
 from autograd_magics.views.payload import payload
 from autograd_magics.views.scoped.opening import GLANCE
 from autograd_magics.views.scoped.repeats import ROOM
@@ -195,6 +196,26 @@ def test_details_relations_and_languages_know_the_groups() -> None:
                for row in data["details"][item]["rows"])  # fmt: skip
     again = spoken(multilingual(report), "en")
     assert json.loads(json.dumps(again["pictures"])) == json.loads(json.dumps(data["pictures"]))
+
+
+def test_of_many_groups_those_seen_at_first_have_their_details(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = made(UNROLLED)
+    groups = [group.id for picture in report.pictures.values() for group in picture.tree.groups]
+    seen = {one.id for picture in report.pictures.values() for one in (*picture.boxes, *picture.frames)} & {*groups}
+    monkeypatch.setattr(settings.limits, "details", len(seen) + 3)
+    details = payload(report)["details"]
+    assert seen <= set(details)
+    assert len(set(groups) & set(details)) == len(seen) + 3 < len(groups)
+
+
+def test_pictures_in_codes_are_said_in_each_language() -> None:
+    """Planned once, in no language; a picture in one of them stands where it would stand if it were drawn in it."""
+    report = made(BLOCKS)
+    for lang in texts.languages():
+        other = Report(report.trace, lang=lang)
+        for name in ("forward", "backward"):
+            once, alone = said(report.coded[name], lang).data(), other.picture(name).data()
+            assert once == alone
 
 
 def test_a_large_model_is_told_by_its_modules() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from random import Random
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from autograd_magics.views.boxes import Box
 from autograd_magics.views.scoped.placing import Known
 from autograd_magics.views.scoped.tree import Group, Tree, placed
-from tests.golden.make_tree import HERE, fixtures, opened, tree
+from tests.golden.make_tree import HERE, fixtures, model, opened, tree
 from tests.views.geometry import problems
+
+_PAIR = r"[-\d.]+ [-\d.]+"
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -73,6 +76,34 @@ def test_a_chain_runs_straight_through_open_groups() -> None:
     picture = placed(_chain(3, 4), range(3))
     assert len({round(box.y, 1) for box in picture.boxes}) == 1
     assert [round(box.x) for box in picture.boxes] == sorted(round(box.x) for box in picture.boxes)
+
+
+def test_the_trunk_runs_straight_through_open_groups_and_parameters_stand_on_both_sides() -> None:
+    made = model()
+    picture = placed(made, range(len(made.groups)))
+    trunk = ["stem", "linear", "linear", "norm", "+", "linear", "linear", "norm", "+", "linear", "*", "head", "matmul"]
+    drawn = [box for box in made.boxes if box.label in {*trunk, "node"}]
+    assert [box.label for box in drawn] == [*trunk, "node", "node", "node", "node"]
+    assert {round(box.y, 1) for box in drawn} == {round(drawn[0].y, 1)}
+    through = [wire for wire in picture.wires if {wire.start, wire.end} <= {box.id for box in drawn}]
+    straight = [
+        wire for wire in through if len({round(float(pair.split()[1])) for pair in re.findall(_PAIR, wire.d)}) == 1
+    ]
+    assert len(straight) == len(drawn) - 1
+    for call in [box for box in drawn if box.label in ("norm", "head")]:
+        ends = {link[0] for link in made.links if made.boxes[link[1]] is call}
+        parameters = [made.boxes[index] for index in ends if made.boxes[index].label == "weight"]
+        assert sum(box.y < call.y for box in parameters) == len(parameters) / 2
+
+
+def test_parameters_stand_beside_an_open_group_not_over_it() -> None:
+    made = model()
+    picture = placed(made, range(len(made.groups)))
+    for frame in picture.frames:
+        inside = [
+            box for box in picture.boxes if box.label in ("weight", "grad") and frame.x < box.x < frame.x + frame.w
+        ]
+        assert all(frame.y < box.y < frame.y + frame.h for box in inside)
 
 
 def test_a_line_between_folded_groups_is_drawn_once() -> None:

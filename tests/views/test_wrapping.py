@@ -19,6 +19,13 @@ def test_a_word_wider_than_the_terminal_is_broken_without_loss() -> None:
     assert "".join(line.strip() for line in lines).replace(" ", "") == f"a{word}b"
 
 
+def test_a_word_one_column_too_wide_is_broken_too() -> None:
+    for width in range(70, 90):
+        lines = paragraph("x" * width, "  ", "    ")
+        assert max(map(format.columns, lines)) <= WIDTH
+        assert "".join(lines).replace(" ", "") == "x" * width
+
+
 def test_nothing_gives_no_lines() -> None:
     assert paragraph("", "  ") == []
     assert aligned([], "  ", "    ") == []

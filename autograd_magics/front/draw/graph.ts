@@ -3,7 +3,7 @@ import type { Context } from "../context";
 import { h, replace, s } from "../dom";
 import { isArrow, neighbour } from "../keyboard";
 import { itemOf, type Box, type Item, type Picture } from "../payload";
-import { bounds, firstBox, indexPicture, pictureOf, type Index } from "../picture";
+import { bounds, firstBox, indexPicture, pictureOf, topOf, type Index } from "../picture";
 import { firstOpen, isGroup, levelLess, levelMore, scopesOf, toggled, unfoldedTo, type Open } from "../scopes";
 import { signal, untracked, type Signal } from "../signals";
 import { large } from "../slot";
@@ -211,7 +211,7 @@ function arrange({ state }: Context, index: Index, screen: Size, canvas: HTMLEle
   // What stays where it is when something is folded must not be left outside.
   const height = untouched ? wanted : Math.max(wanted, Number.parseFloat(canvas.style.minHeight) || 0);
   canvas.style.minHeight = `${height}px`;
-  if (untouched) state.view.value = viewport.opening(index.picture, screen, firstBox(index.picture)?.y ?? 0);
+  if (untouched) state.view.value = viewport.opening(index.picture, screen, topOf(index.picture, screen.width / viewport.READABLE));
 }
 
 /** The boxes of an item, or where the picture has none, those of what belongs to it. */

@@ -51,8 +51,7 @@ export function drawHeader(context: Context, graph: Graph, choose: (item: Item) 
     levels(context, graph),
     calmer(context, graph),
     exporter(context, graph).element,
-    drawLanguages(context),
-    help.element,
+    h("span", { class: "corner" }, drawLanguages(context), help.element),
   );
   return { element: h("div", { class: "bar" }, told(context), tools), find: find.input, help };
 }

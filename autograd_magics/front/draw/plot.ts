@@ -13,8 +13,8 @@ export function drawPlot({ width, height, axes, faint, lines, texts }: Plot): HT
     ...lines.map(({ d, dash }) => s("path", { class: `curve c${dash}`, d })),
     ...texts.map(({ x, y, text, end }) => s("text", { x, y, "text-anchor": end ? "end" : "start" }, text)),
   );
-  const said = lines.map(({ label, dash }) => {
-    const sample = s("svg", SAMPLE, s("path", { class: `curve c${dash}`, d: "M1 4H25" }));
+  const said = lines.map(({ label, dash, sample: d = "M1 4H25" }) => {
+    const sample = s("svg", SAMPLE, s("path", { class: `curve c${dash}`, d }));
     return h("li", null, sample, h("span", null, label));
   });
   return h("figure", { class: "plot" }, svg, h("figcaption", null, h("ul", null, ...said)));

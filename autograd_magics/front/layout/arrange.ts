@@ -11,6 +11,7 @@
 import { abs, group, ints, largest, max, min, smallest } from "./arrays";
 import { curve } from "./curves";
 import { layout, type Shape, type Size } from "./index";
+import { landedOf, withLandings, type Pair } from "./landings";
 import { FIELDS, HEAD, SHAPES, type Arrangement, type Item, type Nest } from "./nest";
 import { SAME, type Ends } from "./ports";
 import { addPoint } from "./routes";
@@ -21,8 +22,6 @@ const PAD = 12;
 const RANK_GAP = 22;
 /** Between the header of a frame and what stands highest in it. */
 const UNDER_HEAD = 8;
-/** A frame hangs on the line through its main port unless it then needs this many times its height. */
-const LOPSIDED = 1.5;
 const IN = -1;
 const OUT = -2;
 const ROOT = -1;
@@ -88,6 +87,11 @@ function childrenOf(nest: Nest): Children {
   return found;
 }
 
+/** The first box of an item. */
+function firstOf({ boxes, first }: Nest, item: number): number {
+  return item < boxes ? item : first[item - boxes]!;
+}
+
 /** The group around an item. */
 function homeOf({ boxes, scope, parents }: Nest, item: number): number {
   return item < boxes ? scope[item]! : parents[item - boxes]!;
@@ -139,7 +143,8 @@ export function arrange(nest: Nest, open: Uint8Array, known: Known): Arrangement
       line.legs.push([room, join(rooms.get(room)!, tail, head, line.start)]);
     });
   }
-  for (const at of [...rooms.keys()].reverse()) layRoom(nest, rooms, at, known);
+  const made = new Set(lines.map((line) => line.end));
+  for (const at of [...rooms.keys()].reverse()) layRoom(nest, rooms, at, made, known);
   return result(nest, rooms, lines);
 }
 
@@ -196,13 +201,14 @@ function join({ edges, at }: Room, tail: number, head: number, source: number): 
 
 // -- one room
 
-function layRoom(nest: Nest, rooms: Map<number, Room>, at: number, known: Known): void {
+/** `made` has the items that something leads to. */
+function layRoom(nest: Nest, rooms: Map<number, Room>, at: number, made: Set<number>, known: Known): void {
   const room = rooms.get(at)!;
   const { items, edges } = room;
   const ins = portsOf(edges.filter(([tail]) => tail === IN));
   const outs = portsOf(edges.filter(([, head]) => head === OUT));
   const places = new Map(Array.from(items, (item, i) => [item, i]));
-  const pairs = edges.map(([tail, head, source]): [number, number] => [
+  const pairs = edges.map(([tail, head, source]): Pair => [
     tail === IN ? items.length + ins.get(source)! : places.get(tail)!,
     head === OUT ? items.length + ins.size + outs.get(source)! : places.get(head)!,
   ]);
@@ -212,9 +218,12 @@ function layRoom(nest: Nest, rooms: Map<number, Room>, at: number, known: Known)
   ]);
   const head = at === ROOT ? null : nest.heads[at]!;
   const shapes = Array.from(items, (item) => itemOf(nest, rooms, item));
-  const key = JSON.stringify([shapes, pairs, ends, ins.size, outs.size, head]);
+  // Of two lines that come in, the one made last is the main one: the other skips something, or begins there.
+  const late = [...ins.keys()].sort((a, b) => +made.has(a) - +made.has(b) || firstOf(nest, a) - firstOf(nest, b));
+  const ports = [...Array.from(ins.keys(), (source) => -1 - late.indexOf(source)), ...Array.from(outs, () => 1)];
+  const key = JSON.stringify([shapes, pairs, ends, ports, head]);
   let laid = known.get(key);
-  if (!laid) known.set(key, (laid = layContent(shapes, pairs, ends, ins.size, outs.size, head)));
+  if (!laid) known.set(key, (laid = layContent(shapes, pairs, ends, ports, head)));
   room.laid = laid;
   for (const [source, i] of ins) room.ins.set(source, laid.ins[i]! - laid.hang);
   for (const [source, i] of outs) room.outs.set(source, laid.outs[i]! - laid.hang);
@@ -233,19 +242,26 @@ function itemOf(nest: Nest, rooms: Map<number, Room>, item: number): Item {
   return [...nest.items.subarray(item * FIELDS, (item + 1) * FIELDS)] as unknown as Item;
 }
 
-/** The content of a room, with so many ports on its left and on its right; `head` is null for the whole picture. */
+/** The content of a room; `ports` are the pins of its ports, `head` is null for the whole picture. */
 function layContent(
-  shapes: Item[], pairs: [number, number][], ends: Ends[], ins: number, outs: number, head: number | null,
+  shapes: Item[], pairs: Pair[], ends: Ends[], ports: number[], head: number | null,
 ): Laid {
   const count = shapes.length;
+  const inner = count + ports.length;
+  const ins = ports.filter((port) => port < 0).length;
+  const landed = landedOf(pairs, ends, count);
   const sizes = shapes.map(([width, over, under]): Size => [width, 2 * max(over, under)]);
   const cores = shapes.map(([, , , , w, h, shape]): [number, number, Shape] => [w, h, SHAPES[shape]!]);
-  const pins = new Int8Array(count + ins + outs).fill(-1, count, count + ins).fill(1, count + ins);
-  for (let i = 0; i < ins + outs; i++) {
+  const pins = ints(inner + landed.length);
+  pins.set(ports, count);
+  for (let i = count; i < pins.length; i++) {
     sizes.push([0, 0]);
     cores.push([0, 0, "box"]);
   }
-  const { x, y, routes, ...placed } = layout(sizes, pairs, { rankGap: RANK_GAP, cores, pins, ends });
+  const [legs, legEnds] = withLandings(pairs, ends, landed, inner);
+  const { x, y, ...placed } = layout(sizes, legs, { rankGap: RANK_GAP, cores, pins, ends: legEnds });
+  const routes = placed.routes.slice(0, pairs.length);
+  landed.forEach((edge, i) => (routes[edge] = routes[edge]!.concat(placed.routes[pairs.length + i]!)));
   let [top, bottom] = [smallest(y.subarray(count)), largest(y.subarray(count))];
   shapes.forEach(([, over, under], i) => {
     top = min(top, y[i]! - over);
@@ -271,8 +287,9 @@ function layContent(
   });
   const xs = Array.from(x.subarray(0, count), (value) => value + right);
   const ys = Array.from(y, (value) => value + down);
-  const hang = hangOf(ys.slice(count), height);
-  return { width, height, xs, ys, ins: ys.slice(count, count + ins), outs: ys.slice(count + ins), routes, hang };
+  const heights = ys.slice(count, inner);
+  const hang = hangOf(heights, height);
+  return { width, height, xs, ys, ins: heights.slice(0, ins), outs: heights.slice(ins), routes, hang };
 }
 
 /** The height that most ports share, of equals the one nearest to the middle. */
@@ -281,7 +298,6 @@ function hangOf(ports: number[], height: number): number {
   for (const port of ports) {
     const shared = ports.filter((other) => abs(other - port) < SAME).length;
     const near = -abs(port - height / 2);
-    if (2 * max(port, height - port) > LOPSIDED * height) continue;
     if (shared > most || (shared === most && near > nearest)) [best, most, nearest] = [port, shared, near];
   }
   return best;
@@ -315,8 +331,7 @@ function result(nest: Nest, rooms: Map<number, Room>, lines: Line[]): Arrangemen
     const points = pointsOf(nest, rooms, corners, where.get(line.start)!, where.get(line.end)!, line);
     return [line.start, line.end, line.kind, curve(points)];
   });
-  const order = (item: number): number => (item < nest.boxes ? item : nest.first[item - nest.boxes]!);
-  spots.sort((a, b) => order(a[0]) - order(b[0]));
+  spots.sort((a, b) => firstOf(nest, a[0]) - firstOf(nest, b[0]));
   const { width, height } = rooms.get(ROOT)!.laid!;
   return { width, height, spots, frames, lines: paths };
 }

@@ -149,11 +149,12 @@ function layOut(graph: Input, part: Part): Drawn {
     if (back) [proper.tails[i], proper.heads[i]] = [proper.heads[i]!, proper.tails[i]!];
   });
   const ranks = assignRanks(nodes.length, proper);
-  if (graph.pins) pin(ranks, Array.from(nodes, (node) => graph.pins![node]!));
+  const pins = graph.pins && nodes.map((node) => graph.pins![node]!);
+  if (pins) pin(ranks, pins, proper);
   // Room for the self-loops beside a node, the same on both sides so that its centre stays in the middle.
   const lengths = Float64Array.from(nodes, (node, i) => graph.lengths[node]! + (loops[i] ? 2 * edgeGap : 0));
   const breadths = Float64Array.from(nodes, (node, i) => graph.breadths[node]! + 2 * edgeGap * loops[i]!);
-  const layered = properGraph(breadths, proper, ranks, [graph.nodeGap, edgeGap]);
+  const layered = properGraph(breadths, proper, ranks, [graph.nodeGap, edgeGap], pins);
   const held = heldEnds(graph, part.edges.filter((_, i) => tails![i] !== heads![i]), turned);
   for (const edge of held.keys()) layered.stiff[edge] = 1;
   const crossings = orderRanks(layered);

@@ -34,12 +34,12 @@ export function balanceOperands(graph: ProperGraph): void {
   }
 }
 
-/** Everything behind an operand if it feeds nothing else and is small; otherwise nothing. */
+/** Everything behind an operand if it feeds nothing else, is small and nothing comes from outside; or nothing. */
 function privateSubtree(graph: ProperGraph, operand: number): number[] {
   const found = [operand];
   for (let at = 0; at < found.length; at++) {
     const vertex = found[at]!;
-    if (graph.lower[vertex]!.length > 1 || found.length > LARGEST_SUBTREE) return [];
+    if (graph.lower[vertex]!.length > 1 || found.length > LARGEST_SUBTREE || graph.pins[vertex]! < 0) return [];
     for (const v of graph.upper[vertex]!) found.push(v);
   }
   return found;

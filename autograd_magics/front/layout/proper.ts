@@ -27,8 +27,12 @@ export interface ProperGraph extends Edges {
   readonly gaps: readonly [number, number, number];
   /** How many. */
   readonly ranks: number;
-  /** Of every node: edges of the longest path to it. */
+  /** Of every node: edges of the longest path to it, see `longestPath`. */
   readonly depth: Int32Array;
+  /** Of every node: < 0 where it is held at the beginning, a line from outside. */
+  readonly pins: Int32Array;
+  /** Of every node: that of the line from outside where its longest path begins, or 0. */
+  readonly precedence: Int32Array;
   /** Marks the vertices of a longest path. */
   readonly trunk: Uint8Array;
   /** Marks edges that should be straight even where operands are symmetric. */
@@ -81,9 +85,13 @@ export function setRow(graph: ProperGraph, rank: number, row: number[]): void {
   for (let i = 0; i < row.length; i++) graph.position[row[i]!] = i;
 }
 
-/** Inserts dummies, shortest edges first, until the budget is used up. `gaps` = (between nodes, between edges). */
+/**
+ * Inserts dummies, shortest edges first, until the budget is used up. `gaps` = (between nodes, between edges); `pins`
+ * are those of `pin`.
+ */
 export function properGraph(
-  breadths: ArrayLike<number>, edges: Edges, ranks: Int32Array, gaps: readonly [number, number], budget = DUMMY_BUDGET,
+  breadths: ArrayLike<number>, edges: Edges, ranks: Int32Array, gaps: readonly [number, number],
+  pins = ints(breadths.length), budget = DUMMY_BUDGET,
 ): ProperGraph {
   const { tails, heads } = edges;
   const nodes = breadths.length;
@@ -115,10 +123,11 @@ export function properGraph(
   const graph: ProperGraph = {
     nodes, count, tails, heads, rank, upper: lists(count), lower: lists(count), first, span, owner,
     around: around.sort((a, b) => a - b), breadth, gaps: [gaps[0], (gaps[0] + gaps[1]) / 2, gaps[1]],
-    ranks: largest(ranks) + 1, depth: longestPath(nodes, edges), trunk: bytes(count),
-    stiff: bytes(tails.length), rows: [], position: ints(count),
+    ranks: largest(ranks) + 1, depth: longestPath(nodes, edges, pins), trunk: bytes(count),
+    stiff: bytes(tails.length), pins, precedence: pins.map((pin) => max(0, -pin)), rows: [], position: ints(count),
   };
   link(graph);
+  if (graph.precedence.some((value) => value)) passOn(graph);
   markTrunk(graph);
   return graph;
 }
@@ -134,6 +143,14 @@ function link(graph: ProperGraph): void {
       graph.upper[after]!.push(before);
       before = after;
     }
+  }
+}
+
+/** Hands precedence on along the longest paths. */
+function passOn({ tails, heads, depth, precedence }: ProperGraph): void {
+  for (const edge of sortBy(range(tails.length), tails.map((tail) => depth[tail]!))) {
+    const [tail, head] = [tails[edge]!, heads[edge]!];
+    if (depth[tail]! + 1 === depth[head]) precedence[head] = max(precedence[head]!, precedence[tail]!);
   }
 }
 

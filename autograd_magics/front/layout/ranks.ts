@@ -44,12 +44,12 @@ export function backEdges(count: number, { tails, heads }: Edges): Uint8Array {
 }
 
 /** Nodes of an acyclic graph, tails before heads, and how many edges the longest path to each has. */
-function depths(count: number, { tails, heads }: Edges): { order: Int32Array; depth: Int32Array } {
+function depths(count: number, { tails, heads }: Edges, pins?: Int32Array): { order: Int32Array; depth: Int32Array } {
   const { start, items } = group(count, tails);
   const missing = ints(count);
   for (const head of heads) missing[head]!++;
   const order = ints(count);
-  const depth = ints(count);
+  const depth = ints(count).map((_, i) => (pins && pins[i]! < 0 ? count : 0));
   let found = 0;
   for (let v = 0; v < count; v++) if (!missing[v]) order[found++] = v;
   for (let at = 0; at < found; at++) {
@@ -64,9 +64,15 @@ function depths(count: number, { tails, heads }: Edges): { order: Int32Array; de
   return { order, depth };
 }
 
-/** For every node of an acyclic graph: how many edges the longest path from a source to it has. */
-export function longestPath(count: number, edges: Edges): Int32Array {
-  return depths(count, edges).depth;
+/**
+ * For every node of an acyclic graph: how many edges the longest path from a source to it has.
+ *
+ * Paths that come from a node held at the beginning, and those that end in one held at the end, count as longer than
+ * all others: they go on outside.
+ */
+export function longestPath(count: number, edges: Edges, pins?: Int32Array): Int32Array {
+  const { depth } = depths(count, edges, pins);
+  return pins ? depth.map((value, i) => (pins[i]! > 0 ? value + count : value)) : depth;
 }
 
 /** Ranks from 0 of a connected acyclic graph with (nearly, for huge graphs) least total edge span. */
@@ -85,10 +91,16 @@ export function assignRanks(count: number, edges: Edges): Int32Array {
   return rank.map((value) => value - lowest);
 }
 
-/** Moves sources that are held at the beginning (-1) to the first rank, and sinks held at the end (1) to the last. */
-export function pin(ranks: Int32Array, pins: ArrayLike<number>): void {
-  const last = largest(ranks);
-  for (let i = 0; i < ranks.length; i++) if (pins[i]) ranks[i] = pins[i]! < 0 ? 0 : last;
+/**
+ * Moves sources that are held at the beginning (< 0) to the first rank, and sinks held at the end (1) to the last.
+ *
+ * Where one of those at the beginning has several edges, nothing else is in the first rank: they part before it.
+ */
+export function pin(ranks: Int32Array, pins: Int32Array, { tails }: Edges): void {
+  const held = tails.filter((tail) => pins[tail]! < 0);
+  const shift = Number(new Set(held).size < held.length && ranks.some((rank, i) => !rank && !pins[i]));
+  const last = largest(ranks) + shift;
+  for (let i = 0; i < ranks.length; i++) ranks[i] = pins[i] ? (pins[i]! < 0 ? 0 : last) : ranks[i]! + shift;
 }
 
 /**

@@ -63,9 +63,13 @@ function paths(graph: ProperGraph): Int32Array {
   return place;
 }
 
-/** The edge from the deepest operand that no path leaves yet; of equals a stiff one, the most used one; or -1. */
+/**
+ * The edge from the deepest operand that no path leaves yet; of equals a stiff one, the most used one; or -1.
+ *
+ * Of equals in this, the one at the end of the line from outside that takes precedence.
+ */
 function deepestOperand(
-  { tails, depth, stiff }: ProperGraph, { start, items }: Groups, vertex: number, consumers: Int32Array,
+  { tails, depth, stiff, precedence }: ProperGraph, { start, items }: Groups, vertex: number, consumers: Int32Array,
   continued: Uint8Array, place: Int32Array,
 ): number {
   let best = -1;
@@ -74,7 +78,8 @@ function deepestOperand(
     const tail = tails[edge]!;
     if (continued[tail] || place[edge] === -2) continue;
     const other = tails[best] ?? tail;
-    const more = depth[tail]! - depth[other]! || stiff[edge]! - stiff[best]! || consumers[tail]! - consumers[other]!;
+    const more = depth[tail]! - depth[other]! || stiff[edge]! - stiff[best]! || consumers[tail]! - consumers[other]!
+      || precedence[tail]! - precedence[other]!;
     if (best < 0 || more > 0) best = edge;
   }
   return best;

@@ -93,8 +93,8 @@ def layout(
     their border; a wire has no height. Without it the whole box is drawn. Beside a core that is narrower than its box
     (texts over and under it) edges run straight until they are outside the box. Components lie one beside the other, in
     the order of their first nodes. Edges that close a cycle run backwards. An edge of a node to itself goes round it.
-    `pins` holds nodes without inputs in the first rank (-1), nodes without outputs in the last one (1), others (0) not:
-    lines go on there, so the longest paths through them are the straight ones.
+    `pins` holds nodes without inputs in the first rank (-1, -2, ...), nodes without outputs in the last one (1), others
+    (0) not: lines go on there, so the longest paths through them are the straight ones, of equal ones that from -2.
     `ends` says for each edge how far across from the middle of its tail and of its head it must meet them, None where
     it may meet them anywhere.
     Crossings do not count edges that had to be led round the drawing (only where millions of ranks are passed).

@@ -29,6 +29,7 @@ class ProperGraph:
     ranks: int  # how many
     depth: list[int]  # of every node: edges of the longest path to it, see `longest_path`
     entries: set[int] = field(default_factory=set)  # nodes held at the beginning: lines from outside
+    precedence: list[int] = field(default_factory=list)  # of every node: that of the entry of its longest path, or 0
     trunk: set[int] = field(default_factory=set)  # the vertices of a longest path
     stiff: set[int] = field(default_factory=set)  # edges that should be straight even where operands are symmetric
     rows: list[list[int]] = field(default_factory=list)
@@ -115,6 +116,7 @@ def proper_graph(
         nodes, edges, levels, upper, lower, dummies, owner, sorted(around), breadths, three_gaps, ranks, depth
     )
     graph.entries = {node for node, pin in enumerate(pins or ()) if pin < 0}
+    graph.precedence = _precedence(graph, pins or [0] * nodes)
     _link(graph)
     graph.trunk = _longest(graph)
     return graph
@@ -127,6 +129,16 @@ def _link(graph: ProperGraph) -> None:
             for before, after in pairwise(graph.path(edge)):
                 graph.lower[before].append(after)
                 graph.upper[after].append(before)
+
+
+def _precedence(graph: ProperGraph, pins: Sequence[int]) -> list[int]:
+    precedence = [max(0, -pin) for pin in pins]
+    depth = graph.depth
+    if graph.entries:
+        for tail, head in sorted(graph.edges, key=lambda edge: depth[edge[0]]):
+            if depth[tail] + 1 == depth[head]:
+                precedence[head] = max(precedence[head], precedence[tail])
+    return precedence
 
 
 def _longest(graph: ProperGraph) -> set[int]:

@@ -98,12 +98,13 @@ def assign_ranks(count: int, edges: Sequence[Edge]) -> list[int]:
 
 
 def pinned(ranks: Sequence[int], pins: Sequence[int], edges: Sequence[Edge]) -> list[int]:
-    """The ranks, with sources that are held at the beginning (-1) in the first and sinks held at the end (1) last.
+    """The ranks, with sources that are held at the beginning (< 0) in the first and sinks held at the end (1) last.
 
     Where one of those at the beginning has several edges, nothing else is in the first rank: they part before it.
     """
     tails = [tail for tail, _ in edges if pins[tail] < 0]
-    shift = int(len(set(tails)) < len(tails) and any(not rank and not pin for rank, pin in zip(ranks, pins, strict=True)))
+    shared = any(not rank and not pin for rank, pin in zip(ranks, pins, strict=True))
+    shift = int(shared and len(set(tails)) < len(tails))
     last = max(ranks) + shift
     return [0 if pin < 0 else last if pin > 0 else rank + shift for rank, pin in zip(ranks, pins, strict=True)]
 

@@ -77,11 +77,14 @@ def _paths(graph: ProperGraph) -> list[int]:
 def _deepest_operand(
     graph: ProperGraph, incoming: list[int], depth: list[int], consumers: list[int], continued: bytearray
 ) -> int:
-    """The edge from the deepest operand that no path leaves yet; of equals the most used one, -1 if there is none."""
-    best, most = -1, (-1, False, -1)
+    """The edge from the deepest operand that no path leaves yet; of equals the most used one, -1 if there is none.
+
+    Of equals in this, the one at the end of the line from outside that takes precedence.
+    """
+    best, most = -1, (-1, False, -1, -1)
     for edge in incoming:
         tail = graph.edges[edge][0]
-        value = (depth[tail], edge in graph.stiff, consumers[tail])
+        value = (depth[tail], edge in graph.stiff, consumers[tail], graph.precedence[tail])
         if not continued[tail] and value > most:
             best, most = edge, value
     return best

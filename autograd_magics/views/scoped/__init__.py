@@ -7,6 +7,7 @@
     opening.py    which groups are open at first
     tree.py       all of it as plain data, and what is seen of it
     placing.py    where everything goes, one open group after the other
+    landings.py   what stands beside an open group
     parts.py      what each box stands for
     about.py      what is told of a group that is selected
     outline.py    the same tree as lines of text

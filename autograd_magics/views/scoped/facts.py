@@ -219,7 +219,7 @@ def name_all(grove: Grove, facts: Facts) -> None:
 
 
 def _count_parts(grove: Grove) -> None:
-    """Parts that begin with the same statement, such as iterations, are told apart by numbers, and so are runs of them."""
+    """Parts that begin with the same statement, such as iterations, have numbers, and so have runs of them."""
     parts = sorted((branch for branch in grove.all() if branch.role == "part"), key=lambda branch: branch.first)
     count = Counter(part.label for part in parts)
     seen: Counter[str] = Counter()

@@ -10,25 +10,22 @@ Sources, ends and items of a room are numbers: `i` is box `i`, `len(boxes) + g` 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..layout import layout
+from ..layout.ports import Ends
+from .landings import landed_edges, with_landings
 
 MARGIN, HEAD, PAD, RANK_GAP = 14.0, 22.0, 12.0, 22.0
 """Around the whole, height of a frame's header, inside the border of a frame, between ranks, in px."""
 UNDER_HEAD = 8.0
 """Between the header of a frame and what stands highest in it."""
-LOPSIDED = 1.5
-"""A frame hangs on the line through its main port unless it then needs this many times its height."""
 _SAME = 0.05
 _IN, _OUT = -1, -2
 _ROOT = -1
 
 Point = tuple[float, float]
-Ends = tuple[float | None, float | None]
-"""How far across from the middle of its tail and of its head an edge meets them, None for anywhere."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +148,7 @@ class _Arranging:
             self.depth[group] = 0 if parent == _ROOT else self.depth[parent] + 1
         self.rooms = self._rooms()
         self.lines = self._lines()
+        self.made = {end for _, end in self.lines}
         for start, end in self.lines:
             for room, tail, head in self._legs(start, end):
                 self.rooms[room].join(tail, head, start)
@@ -232,9 +230,13 @@ class _Arranging:
         ends = [(self._port(tail, _OUT, source), self._port(head, _IN, source)) for tail, head, source in room.edges]
         head = None if group == _ROOT else self.nest.heads[group]
         shapes = [self._item(item) for item in room.items]
-        key = (tuple(shapes), tuple(pairs), tuple(ends), len(ins), len(outs), head)
+        # Of two lines that come in, the one made last is the main one: the other skips something, or begins there.
+        order = sorted(ins, key=lambda source: (source in self.made, self._first(source)))
+        late = {source: place for place, source in enumerate(order, 1)}
+        ports = [-late[source] for source in ins] + [1] * len(outs)
+        key = (tuple(shapes), tuple(pairs), tuple(ends), tuple(ports), head)
         if key not in self.known:
-            self.known[key] = _laid_out(shapes, pairs, ends, (len(ins), len(outs)), head)
+            self.known[key] = _laid_out(shapes, pairs, ends, ports, head)
         laid = self.laid[group] = self.known[key]
         for side, sources, heights in ((_IN, ins, laid.ins), (_OUT, outs, laid.outs)):
             for source, height in zip(sources, heights, strict=True):
@@ -295,17 +297,17 @@ def _laid_out(
     shapes: list[Item],
     pairs: list[tuple[int, int]],
     ends: list[Ends],
-    ports: tuple[int, int],
+    ports: list[int],
     head: float | None,
 ) -> _Laid:
-    """The content of a room, with so many ports on its left and on its right; `head` is None for the whole picture."""
-    count, (ins, outs) = len(shapes), ports
-    landed = _landed(pairs, ends, count)
-    points = ins + outs + len(landed)
+    """The content of a room; `ports` are the pins of its ports, `head` is None for the whole picture."""
+    count, ins = len(shapes), sum(port < 0 for port in ports)
+    landed = landed_edges(pairs, ends, count)
+    points = len(ports) + len(landed)
     sizes = [(shape.width, 2 * max(shape.over, shape.under)) for shape in shapes] + [(0.0, 0.0)] * points
     cores = [shape.core for shape in shapes] + [(0.0, 0.0, "box")] * points
-    pins = [0] * count + [-1] * ins + [1] * outs + [0] * len(landed)
-    legs, leg_ends = _with_landings(pairs, ends, landed, count + ins + outs)
+    pins = [0] * count + ports + [0] * len(landed)
+    legs, leg_ends = with_landings(pairs, ends, landed, count + len(ports))
     placed = layout(sizes, legs, rank_gap=RANK_GAP, cores=cores, pins=pins, ends=leg_ends)
     found = placed.routes[: len(pairs)]
     for edge, rest in zip(landed, placed.routes[len(pairs) :], strict=True):
@@ -324,38 +326,8 @@ def _laid_out(
         if end >= count:
             route[-1] = (width, route[-1][1])
     places = [(x + right, y + down) for x, y in zip(placed.x[:count], placed.y[:count], strict=True)]
-    heights = [y + down for y in placed.y[count : count + ins + outs]]
+    heights = [y + down for y in placed.y[count : count + len(ports)]]
     return _Laid(width, height, places, heights[:ins], heights[ins:], routes, _hang(heights, height))
-
-
-def _landed(pairs: list[tuple[int, int]], ends: Sequence[Ends], count: int) -> list[int]:
-    """The edges between an open group and an item that also has parameters, or gradients of them, of its own.
-
-    They pass a landing, a point of no size in the rank between, where those find room: beside the group and not, far
-    away, over and under it.
-    """
-    outgoing, incoming = Counter(tail for tail, _ in pairs), Counter(head for _, head in pairs)
-    plain = [pair for pair, both in zip(pairs, ends, strict=True) if both == (None, None)]
-    fed = {head for tail, head in plain if tail < count and not incoming[tail] and outgoing[tail] == 1}
-    feeding = {tail for tail, head in plain if head < count and not outgoing[head] and incoming[head] == 1}
-    return [
-        index
-        for index, ((tail, head), (leave, enter)) in enumerate(zip(pairs, ends, strict=True))
-        if (leave is not None and head in fed) or (enter is not None and tail in feeding)
-    ]
-
-
-def _with_landings(
-    pairs: list[tuple[int, int]], ends: Sequence[Ends], landed: list[int], landing: int
-) -> tuple[list[tuple[int, int]], list[Ends]]:
-    """The edges up to their landings, numbered from `landing`, then the rest of those that have one; and their ends."""
-    legs, leg_ends = pairs[:], list(ends)
-    for place, edge in enumerate(landed, landing):
-        (tail, head), (leave, enter) = pairs[edge], ends[edge]
-        legs[edge], leg_ends[edge] = (tail, place), (leave, None)
-        legs.append((place, head))
-        leg_ends.append((None, enter))
-    return legs, leg_ends
 
 
 def _hang(ports: list[float], height: float) -> float:
@@ -364,7 +336,7 @@ def _hang(ports: list[float], height: float) -> float:
     for port in ports:
         shared = sum(abs(other - port) < _SAME for other in ports)
         value = (shared, -abs(port - height / 2))
-        if 2 * max(port, height - port) <= LOPSIDED * height and (most[0] == 0 or value > most):
+        if most[0] == 0 or value > most:
             best, most = port, value
     return best
 

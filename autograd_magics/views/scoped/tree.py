@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import format
-from ..boxes import LABEL_PX, SEVERITIES, TEXT_LINE, TEXT_PX, Box, Frame, Picture, Wire, plain, width
+from ..boxes import LABEL_PX, SEVERITIES, TEXT_LINE, TEXT_PX, Box, Frame, Picture, Wire, width
 from ..layout import curve
 from .placing import HEAD, Arrangement, Item, Known, Nest, arrange
 
@@ -64,7 +64,7 @@ class Group:
         """Set the sizes that the texts need."""
         label = format.pixels(f"{self.label} {self.sub}".strip(), LABEL_PX)
         facts = [width(fact, TEXT_PX) for fact in (*self.facts, *self.room)]
-        self.w = round(max([60.0, label + 24, *(fact + 20 for fact in facts)]), 1)
+        self.w = round(max([60.0, label + 34, *(fact + 20 for fact in facts)]), 1)
         self.h = FOLDED + TEXT_LINE * len(self.facts)
         self.head = round(label + 40, 1)
 
@@ -119,7 +119,12 @@ class Tree:
 
 def _unplaced(box: Box) -> dict[str, Any]:
     """A box without its place and without what is as in most boxes."""
-    return {key: plain(value) for key, value in vars(box).items() if value != _USUAL[key] and key != "room"}
+    found = {key: value for key, value in vars(box).items() if value != _USUAL[key]}
+    found.pop("room", None)
+    for key in ("x", "y"):
+        if key in found:
+            found[key] = round(found[key], 1)
+    return found
 
 
 def item(box: Box) -> Item:
