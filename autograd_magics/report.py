@@ -21,8 +21,8 @@ from . import texts
 from .graph import Graph
 from .settings import DISPLAYS, THEMES, is_strict
 from .trace import Trace
-from .trace import load as load_trace
-from .trace import save as save_trace
+from .trace_file import load as load_trace
+from .trace_file import save as save_trace
 
 if TYPE_CHECKING:
     import graphviz

@@ -14,7 +14,7 @@ import pytest
 
 from autograd_magics import __main__ as program
 from autograd_magics import load
-from autograd_magics.trace import save
+from autograd_magics.trace_file import save
 from tests.builders import Cell, regression
 from tests.recorded import record_cell
 

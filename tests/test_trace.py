@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd_magics import trace as format
+from autograd_magics import trace_file
 from autograd_magics.trace import Trace, TraceError
 from tests.recorded import Notebook
 
@@ -57,8 +58,8 @@ def test_numbers_that_json_lacks_are_text(trace: Trace) -> None:
 @pytest.mark.parametrize("name", ["step.json", "step.json.gz"])
 def test_files(trace: Trace, tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / name
-    format.save(trace, path)
-    assert format.load(path) == trace
+    trace_file.save(trace, path)
+    assert trace_file.load(path) == trace
     assert (path.read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
 
 
@@ -107,10 +108,10 @@ def test_a_file_error_names_the_file(tmp_path: pathlib.Path, trace: Trace) -> No
     path = tmp_path / "cut.json.gz"
     path.write_bytes(gzip.compress(trace.to_json().encode())[:-20])
     with pytest.raises(TraceError, match="cut.json.gz"):
-        format.load(path)
+        trace_file.load(path)
     path.write_bytes(b"\xff\xfe\x00nonsense")
     with pytest.raises(TraceError, match="cut.json.gz"):
-        format.load(path)
+        trace_file.load(path)
 
 
 def test_columns_of_a_later_version_of_the_same_format_are_passed_over(trace: Trace) -> None:

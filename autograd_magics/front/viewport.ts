@@ -18,7 +18,7 @@ export interface Rect {
   readonly bottom: number;
 }
 
-export const SMALLEST = 0.05;
+export const SMALLEST = 0.01;
 export const LARGEST = 4;
 /** Texts are read without effort from this scale on, and with some down to the other: no picture is opened smaller. */
 export const READABLE = 0.8;

@@ -79,7 +79,7 @@ def is_large(payload: dict[str, Any]) -> bool:
 
 
 def _quiet(report: Report) -> str:
-    notices = tables.notices(report.phrases, report.trouble)
+    notices = [*tables.notices(report.phrases, report.trouble), *tables.hints(report.phrases)]
     return f'<div class="agm-quiet">{"".join(map(_paragraph, [report.headline, *notices]))}</div>'
 
 
@@ -113,7 +113,7 @@ def _static(report: Report) -> str:
     findings = told(report.findings, phrases, items)
     parts = [
         _paragraph(report.headline),
-        *map(_paragraph, tables.notices(phrases, report.trouble)),
+        *map(_paragraph, [*tables.notices(phrases, report.trouble), *tables.hints(phrases)]),
         _image(report),
         _findings(findings, report),
         *_ledgers(report, items, findings),

@@ -45,7 +45,7 @@ def payload(report: Report) -> Json:
     groups = brief.groups(report.pictures.values(), whole=not left_out)
     details |= {group.id: {**group.about, "findings": []} for group in groups}
     columns = brief.Columns(phrases, items).data() if left_out else None
-    hints = brief.hints(phrases, len(known), left_out, len(ledgers))
+    hints = [*tables.hints(phrases), *brief.hints(phrases, len(known), left_out, len(ledgers))]
     fare = health.payload(phrases, items, pictures, set(details))
     data = {
         "format": FORMAT,

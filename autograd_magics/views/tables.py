@@ -149,9 +149,13 @@ def notices(phrases: Phrases, trouble: str | None) -> list[str]:
     unseen = sum(call.qualified == "unseen" for call in trace.calls)
     if unseen:
         found.append(phrases.count("view.unseen", unseen))
-    if len(trace.saved) > SAVED:
-        found.append(phrases.count("view.more_saved", len(trace.saved) - SAVED))
     for problem in (trace.problem, trouble):
         if problem:
             found.append(phrases.text("view.problem", problem=format.clip(format.clean(problem), 300)))
     return found
+
+
+def hints(phrases: Phrases) -> list[str]:
+    """What is there, but not listed."""
+    more = len(phrases.trace.saved) - SAVED
+    return [phrases.count("view.more_saved", more)] if more > 0 else []

@@ -37,7 +37,8 @@ def to_text(report: Report) -> str:
     """The whole report: headline, graph, gradients, saved tensors, findings."""
     phrases, items = Phrases(report.graph, report.lang), Items(report.graph)
     findings = told(report.findings, phrases, items)
-    notices = [line for notice in tables.notices(phrases, report.trouble) for line in paragraph(notice, "! ", "  ")]
+    said = [*tables.notices(phrases, report.trouble), *tables.hints(phrases)]
+    notices = [line for notice in said for line in paragraph(notice, "! ", "  ")]
     headline = paragraph(tables.headline(phrases, len(findings), report.quiet), "", "  ")
     if report.quiet:
         return "\n".join([*headline, *notices])

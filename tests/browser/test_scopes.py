@@ -130,6 +130,26 @@ def shot(page: Page, shots: pathlib.Path, name: str) -> None:
     page.page.screenshot(path=shots / f"scopes-{name}-{width}.png")
 
 
+def test_a_saved_picture_looks_as_it_does_here(page: Page, view: View) -> None:
+    """With what is folded folded, and open groups as faint as their style sheet makes them."""
+    view.host.locator(".popup > button").first.click()
+    with page.page.expect_download() as download:
+        view.host.locator("[role=menuitem]").first.click()
+    saved = pathlib.Path(download.value.path()).read_text("utf-8")
+    frames = re.findall(r'<rect [^>]*rx="10"[^>]*>', saved)
+    assert len(frames) == view.host.locator("svg.picture .frame").count() > 0
+    assert all('fill-opacity="0.055"' in frame and 'stroke-opacity="0.55"' in frame for frame in frames)
+    assert f"h[0] … h[{BLOCKS - 1}]" in saved and "class=" not in saved
+
+
+def test_what_is_told_of_a_group_leads_to_its_line(page: Page, view: View) -> None:
+    group(view, f"h[0] … h[{BLOCKS - 1}]").click()
+    rows = view.panel().locator(".kv")
+    expect(rows).to_contain_text(f"{BLOCKS} times in a row")
+    rows.locator(".link").first.click()
+    expect(view.panel().locator("h4").first).to_contain_text("line", ignore_case=True)
+
+
 def test_it_opens_folded_and_unfolds_in_place(page: Page, view: View, shots: pathlib.Path) -> None:
     expect(group(view, f"h[0] … h[{BLOCKS - 1}]")).to_have_attribute("aria-expanded", "false")
     assert view.boxes().count() < 40

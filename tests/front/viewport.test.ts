@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { Box } from "../../autograd_magics/front/payload";
+import { topOf } from "../../autograd_magics/front/picture";
 import * as viewport from "../../autograd_magics/front/viewport";
 import { pinched } from "../../autograd_magics/front/draw/viewport";
 
@@ -48,6 +50,15 @@ describe("opening a picture", () => {
     expect(1500 * view.k + view.y).toBeLessThan(30);
     const top = viewport.opening({ width: 9000, height: 3000 }, screen, 0);
     expect(top.y).toBeGreaterThan(0);
+  });
+
+  test("what lies far to the right does not count for where it begins", () => {
+    const box = { id: "t0", shape: "rect", style: "leaf", w: 40, h: 20, cw: 40, ch: 20, label: "", sub: "" } as Box;
+    const boxes = [{ ...box, x: 30, y: 700 }, { ...box, x: 900, y: 10 }];
+    const picture = { width: 1000, height: 800, boxes, wires: [], left_out: 0 };
+    expect([topOf(picture, 600), topOf(picture, 1000)]).toEqual([690, 0]);
+    const frame = { id: "g0", label: "", sub: "", x: 0, y: 14, w: 1000, h: 780, depth: 0, head: 22 };
+    expect(topOf({ ...picture, frames: [frame] }, 600)).toBe(14);
   });
 
   test("the height wanted follows the picture between its limits", () => {

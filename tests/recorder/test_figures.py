@@ -293,7 +293,7 @@ def test_every_column_has_its_share_of_the_sample(shape: tuple[int, int]) -> Non
 def test_zeros_of_a_sample_are_never_all() -> None:
     tensor = torch.zeros(2**18)
     tensor[1::2] = 1.0
-    tensor[::33] = 0.0
+    tensor[::7] = 0.0
     found = quick(tensor)
     assert found is not None and (found.min, found.max) == (0.0, 1.0) and 2**17 < found.zeros < 2**18
 

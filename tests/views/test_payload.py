@@ -220,7 +220,7 @@ def test_there_is_a_limit_to_what_is_told() -> None:
     data = payload(report(cell))
     assert unresolved(data) == []
     assert len(data["saved"]["rows"]) == 1000
-    assert "200 more saved tensors are not listed; the totals count them" in data["notices"]
+    assert "200 more saved tensors are not listed; the totals count them" in data["hints"]
     assert max(len(picture["boxes"]) for picture in data["pictures"].values()) <= 400
     assert max(len(detail["rows"]) for detail in data["details"].values()) < 40
 

@@ -79,6 +79,12 @@ class Net(torch.nn.Module):
         return self.out(self.c1(torch.cat([self.u1(up(y)), a], 1)))
 model, x, target = Net(), torch.ones(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
 """
+LOOP = """
+for part in torch.ones(8, 4).split(2):
+    out = model(part)
+    loss = (out ** 2).mean()
+    loss.backward()
+"""
 STEP = "out = model(x)\nloss = ((out - target) ** 2).mean()\nloss.backward()\n"
 
 
@@ -132,6 +138,25 @@ def test_a_small_network_is_the_picture_of_the_textbook_in_one_frame() -> None:
     assert [box.label for box in leaves] == ["weight", "bias", "weight", "bias"]
     assert all(box.id in inside for box in leaves)
     assert not any(box.id in inside for box in picture.boxes if box.label in ("x", "target"))
+
+
+def test_iterations_have_the_name_of_their_loop() -> None:
+    for picture in pictures(made(BLOCKS, LOOP)):
+        assert picture.tree is not None
+        outer = [(one.label, one.sub) for one in picture.tree.groups if one.parent < 0]
+        assert outer == [("for part in torch.ones(8, 4…", f"#{number}") for number in range(1, 5)]
+    two = f"{LOOP}    other = model(part).sum()\n    other.backward()\n"
+    tree = made(BLOCKS, two).pictures["forward"].tree
+    assert tree is not None
+    labels = {one.label for one in tree.groups if one.parent < 0}
+    assert labels == {"out = model(part)", "other = model(part).sum()"}
+
+
+def test_what_the_cell_made_stands_outside_of_the_model() -> None:
+    tree = made(BLOCKS, LOOP).pictures["forward"].tree
+    assert tree is not None
+    homes = [scope for box, scope in zip(tree.boxes, tree.scope, strict=True) if box.style == "input"]
+    assert len(homes) == 4 and [tree.groups[home].parent for home in homes] == [-1] * 4
 
 
 def test_equal_blocks_are_shown_once_with_their_number() -> None:

@@ -61,8 +61,8 @@ function button(words: string, onclick: () => void): HTMLButtonElement {
   return h("button", { type: "button", class: "chip", onclick }, words);
 }
 
-/** All about a group: what it is, where it stands, what is in it. */
-export function detailsOfGroup(context: Context, id: Item): Child[] {
+/** All about a group: what it is, where it stands, what is in it; in short where there are no rows about it. */
+export function detailsOfGroup(context: Context, id: Item, rows?: HTMLElement): Child[] {
   const { payload, state } = context;
   const scopes = scopesOf(pictureOf(payload, state.mode.value));
   const group = scopes.group(id);
@@ -74,7 +74,7 @@ export function detailsOfGroup(context: Context, id: Item): Child[] {
     h("h4", null, h("span", null, group.label), " ", h("code", { class: "dim" }, group.sub)),
     names.length > 0 && h("p", { class: "dim" }, names.join(" \u203a ")),
     actionsOf(context, id),
-    h("ul", { class: "plain" }, ...group.facts.map((fact) => h("li", null, ...rich(fact)))),
+    rows ?? h("ul", { class: "plain" }, ...group.facts.map((fact) => h("li", null, ...rich(fact)))),
     ...findings.map((finding) => findingCard(context, finding)),
   ];
 }

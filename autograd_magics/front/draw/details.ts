@@ -29,7 +29,7 @@ export function drawDetails(context: Context): HTMLElement {
 function detailsOf(context: Context, item: Item, nudge: HTMLElement): Child[] {
   const { payload } = context;
   const detail = payload.details[item];
-  if (isGroup(item)) return detailsOfGroup(context, item);
+  if (isGroup(item)) return [...detailsOfGroup(context, item, detail && rowsOf(detail)), excerpt(context, item)];
   if (detail) {
     const charts = drawCharts(detail.charts);
     const found = cards(context, detail.findings);

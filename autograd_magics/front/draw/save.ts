@@ -10,7 +10,7 @@ import { drawFrame } from "./frame";
 const PADDING = 12;
 /** What a picture needs to look the same where our style sheet is not. */
 const FONT = ["font-family", "font-size", "font-weight", "font-style", "text-anchor"];
-const LOOKS = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", ...FONT];
+const LOOKS = ["fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-width", "stroke-dasharray", "opacity", ...FONT];
 const OURS = ["class", "role", "tabindex", "data-box", "data-wire", "aria-label", "aria-hidden"];
 
 /** The whole picture as SVG that stands alone. */
@@ -52,7 +52,7 @@ function bake(svg: SVGSVGElement): void {
 }
 
 /** Not written: it is so without saying. */
-const PLAIN = ["opacity:1", "stroke:none", "stroke-dasharray:none", "font-weight:400", "font-style:normal"];
+const PLAIN = ["opacity:1", "fill-opacity:1", "stroke-opacity:1", "stroke:none", "stroke-dasharray:none", "font-weight:400", "font-style:normal"];
 
 /** What an element looks like, as attributes; null where it cannot be seen. */
 function looksOf(element: SVGElement): [string, string][] | null {

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from ...trace import Place
 from .. import format
 from ..boxes import Part
 from ..health import folded
+from ..iterations import Statements
 from ..phrases import Phrases
 from .branches import Branch, Grove
 from .paths import LABEL
@@ -168,6 +169,20 @@ class Facts:
         text = "" if ends is None else self.phrases.statement(ends[0])
         return format.clip(text, LABEL) if text else _ends(_names(branch.children, self.grove))
 
+    def loop(self, branch: Branch) -> str:
+        """The header of the innermost loop around what is inside: `for x in data`; empty where there is none."""
+        ends = self.lines(branch)
+        if ends is None or ends[0].source != self.trace.source:
+            return ""
+        first, last = (self._statements.at(end.line, end.column or 0)[1] for end in ends)
+        line = next((loop[0] for loop in reversed(first) if loop in last), 0)
+        header = self.phrases.statement(ends[0]._replace(line=line)) if line else ""
+        return format.clip(header.rstrip(" :"), LABEL)
+
+    @cached_property
+    def _statements(self) -> Statements:
+        return Statements(None if self.trace.source is None else self.trace.sources[self.trace.source].text)
+
     def which(self, branch: Branch, phrases: Phrases) -> str:
         """`call 2 of 3` of a module that is called more than once, `12 times in a row` of a run."""
         if branch.kind == "run":
@@ -215,12 +230,13 @@ def name_all(grove: Grove, facts: Facts) -> None:
             branch.label = facts.code(branch)
         else:
             branch.label = _ends(_names(branch.children, grove))
-    _count_parts(grove)
+    _count_parts(grove, facts)
 
 
-def _count_parts(grove: Grove) -> None:
+def _count_parts(grove: Grove, facts: Facts) -> None:
     """Parts that begin with the same statement, such as iterations, have numbers, and so have runs of them."""
     parts = sorted((branch for branch in grove.all() if branch.role == "part"), key=lambda branch: branch.first)
+    _name_loops(parts, facts)
     count = Counter(part.label for part in parts)
     seen: Counter[str] = Counter()
     for part in parts:
@@ -231,6 +247,19 @@ def _count_parts(grove: Grove) -> None:
         inside = [child for child in _flat(run) if isinstance(child, Branch) and child.role == "part"]
         if run.kind == "run" and inside and run.times < len(parts):
             run.sub = f"{inside[0].sub} … {inside[-1].sub} ×{run.times}"
+            run.label = inside[0].label if len({part.label for part in inside}) == 1 else run.label
+
+
+def _name_loops(parts: Sequence[Branch], facts: Facts) -> None:
+    """Parts that begin with one statement in a loop are its iterations, and have its name; of several such none has."""
+    loops: dict[str, dict[str, list[Branch]]] = {}
+    for part in parts:
+        loops.setdefault(facts.loop(part), {}).setdefault(part.label, []).append(part)
+    for loop, begun in loops.items():
+        found = [one for same in begun.values() for one in same]
+        if loop and len(begun) == 1 and len(found) > 1:
+            for part in found:
+                part.label = loop
 
 
 def _name_run(run: Branch, grove: Grove, facts: Facts) -> None:

@@ -36,7 +36,7 @@ def outside(graph: Graph, tensor: int, scope: int | None) -> int | None:
     if scope is None or row.parameter or not row.leaf:
         return scope
     maker = graph.maker(tensor)
-    if maker is not None and maker.scope is not None:
+    if maker is not None:
         return common(graph.trace.scopes, scope, maker.scope)
     return None if any(name.isidentifier() for name in graph.names(tensor)) else scope
 
