@@ -49,7 +49,7 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
 
 # -- all of them -------------------------------------------------------------------------------
 def test_the_lessons_are_there() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i:02}" for i in range(1, 16)]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i:02}" for i in range(1, 17)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

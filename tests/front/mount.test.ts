@@ -264,6 +264,17 @@ describe("in the page", () => {
     expect(get(root, ".details").textContent).toBe(before);
   });
 
+  test("what matters stands above all, what could be asked for below", () => {
+    const place = document.createElement("div");
+    const told = { notices: ["`2` calls were not recorded"], hints: ["`details = 9` gives all"] };
+    views.push(mount(place, { ...payloadOf("linreg"), ...told }, ""));
+    const root = place.querySelector(".agm-view")?.shadowRoot as ShadowRoot;
+    const parts = [...get(root, ".widget").children].map((part) => part.className);
+    expect(parts.filter((name) => /notices|main|hints/.test(name))).toEqual(["notices", "main", "hints"]);
+    expect(get(root, ".hints li").textContent).toBe("details = 9 gives all");
+    expect(show("linreg").root.querySelector(".hints, .notices")).toBeNull();
+  });
+
   test("what cannot be drawn is refused and leaves nothing", () => {
     const place = document.createElement("div");
     expect(() => mount(place, { format: 9 }, "")).toThrow("format 9");

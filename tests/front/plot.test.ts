@@ -56,6 +56,12 @@ test("lines are told apart without colour, in the plot and beside the words", ()
   expect(kinds(figure?.querySelector("figcaption"))).toEqual(["curve c0", "curve c1"]);
 });
 
+test("points have a point beside their words", () => {
+  const figure = draw({ plot: { ...plot, lines: [curve, { ...other, sample: "M13 4m-2,0h4" }] } }).querySelector("figure");
+  const samples = [...(figure?.querySelectorAll("li path") ?? [])].map((path) => path.getAttribute("d"));
+  expect(samples).toEqual(["M1 4H25", "M13 4m-2,0h4"]);
+});
+
 test.each([{ plot: null }, {}])("a ledger of few steps has none", (ledger) => {
   expect(draw(ledger).querySelector("figure")).toBeNull();
 });
