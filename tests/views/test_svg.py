@@ -72,7 +72,7 @@ def test_a_graph_that_was_only_looked_at_has_its_nodes_drawn() -> None:
 
 def test_what_is_long_is_folded_and_not_left_out() -> None:
     drawn = texts(report(loop(1000)).to_svg())
-    assert "z = w * k #3 … #998 ×996" in drawn
+    assert "for k in range(4) #3 … #998 ×996" in drawn
     assert not any("not drawn" in text for text in drawn)
 
 
